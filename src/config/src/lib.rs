@@ -1,0 +1,1 @@
+//! Parses the operator's cofferdam.toml; pure: no file, clock, environment or randomness.

@@ -1,0 +1,3 @@
+//! The host core: answers the node API for confined modules.
+
+pub mod node;

@@ -1,0 +1,214 @@
+//! One function a layer. Each returns a proof that only this file can make, and [`execute`] takes them all:
+//! deleting a layer stops the build.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use syscalls::Errno;
+
+use super::plan::{CHANNEL_FD, Failure, Groups, PROGRAM_FD, Plan, RULESET_FD, listener_fd};
+use crate::step::Step;
+use crate::sys::child as kernel;
+
+/// Files of the child before exec, and of the program until it sets its own mask: for the owner alone.
+const OWNER_ONLY: usize = 0o077;
+
+macro_rules! proofs {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        $($(#[$doc])* #[must_use] pub(super) struct $name(());)*
+    };
+}
+
+proofs! {
+    /// In a session of its own, without a terminal.
+    Session,
+    /// Default signal actions and file mode mask.
+    Process,
+    /// Charged to its cgroup.
+    Cgroup,
+    /// In namespaces of its own; the user namespace may still change it.
+    Namespaces,
+    /// Under the uid and gid of the module.
+    Identity,
+    /// Resource limits set.
+    Limits,
+    /// No Linux capability, now or after any exec.
+    Capabilities,
+    /// An empty session keyring.
+    Keyring,
+    /// Dies when the launcher dies.
+    Leash,
+    /// Only the descriptors of the plan are open.
+    Descriptors,
+    /// No exec adds rights.
+    Privileges,
+    /// Landlock enforced, or allowed to be missing by the operator.
+    Landlock,
+    /// Signals unblocked.
+    Signals,
+    /// The system call filter is in force and the launcher listens.
+    Filter,
+}
+
+/// Every layer, taken.
+pub(super) struct Confined {
+    pub(super) session: Session,
+    pub(super) process: Process,
+    pub(super) cgroup: Cgroup,
+    pub(super) namespaces: Namespaces,
+    pub(super) identity: Identity,
+    pub(super) limits: Limits,
+    pub(super) capabilities: Capabilities,
+    pub(super) keyring: Keyring,
+    pub(super) leash: Leash,
+    pub(super) descriptors: Descriptors,
+    pub(super) privileges: Privileges,
+    pub(super) landlock: Landlock,
+    pub(super) signals: Signals,
+    pub(super) filter: Filter,
+}
+
+fn at(step: Step) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure { step, errno }
+}
+
+pub(super) fn new_session() -> Result<Session, Failure> {
+    kernel::setsid().map_err(at(Step::NewSession))?;
+    Ok(Session(()))
+}
+
+pub(super) fn reset_process() -> Result<Process, Failure> {
+    kernel::umask(OWNER_ONLY);
+    // CLONE_CLEAR_SIGHAND reset the handlers, but what was ignored stays ignored; Rust ignores SIGPIPE.
+    kernel::default_action(libc::SIGPIPE).map_err(at(Step::ResetProcess))?;
+    Ok(Process(()))
+}
+
+pub(super) fn enter_cgroup(plan: &Plan) -> Result<Cgroup, Failure> {
+    for tasks in &plan.cgroup_tasks {
+        kernel::write(tasks.as_fd(), b"0").map_err(at(Step::EnterCgroup))?;
+    }
+    Ok(Cgroup(()))
+}
+
+pub(super) fn join_namespaces(plan: &Plan) -> Result<Namespaces, Failure> {
+    let join = |descriptor: BorrowedFd<'_>, kind, step| kernel::setns(descriptor, kind).map_err(at(step));
+    let prepared = &plan.namespaces;
+    join(prepared.ipc.as_fd(), libc::CLONE_NEWIPC, Step::JoinIpcNamespace)?;
+    if let Some(net) = &prepared.net {
+        join(net.as_fd(), libc::CLONE_NEWNET, Step::JoinNetNamespace)?;
+    }
+    join(prepared.mount.as_fd(), libc::CLONE_NEWNS, Step::JoinMountNamespace)?;
+    kernel::sethostname(&plan.hostname).map_err(at(Step::SetHostname))?;
+    Ok(Namespaces(()))
+}
+
+/// The user namespace comes last of all: the others stay owned by the launcher's, so that even a full set of
+/// Linux capabilities in the module's own would mean nothing to them.
+pub(super) fn take_identity(plan: &Plan, _joined: &Namespaces) -> Result<Identity, Failure> {
+    if plan.groups == Groups::Drop {
+        kernel::drop_groups().map_err(at(Step::DropGroups))?;
+    }
+    kernel::setns(plan.namespaces.user.as_fd(), libc::CLONE_NEWUSER)
+        .map_err(at(Step::JoinUserNamespace))?;
+    kernel::setresgid(plan.inside_id).map_err(at(Step::SetIdentity))?;
+    kernel::setresuid(plan.inside_id).map_err(at(Step::SetIdentity))?;
+    Ok(Identity(()))
+}
+
+pub(super) fn set_limits(plan: &Plan) -> Result<Limits, Failure> {
+    for (resource, value) in &plan.rlimits {
+        kernel::setrlimit(*resource, *value).map_err(at(Step::SetLimits))?;
+    }
+    Ok(Limits(()))
+}
+
+pub(super) fn drop_capabilities(plan: &Plan, _identity: &Identity) -> Result<Capabilities, Failure> {
+    let step = at(Step::DropCapabilities);
+    for capability in 0..=plan.last_capability {
+        kernel::drop_bounding(capability).map_err(&step)?;
+    }
+    kernel::clear_ambient().map_err(&step)?;
+    kernel::lock_securebits().map_err(&step)?;
+    kernel::drop_capabilities().map_err(&step)?;
+    Ok(Capabilities(()))
+}
+
+pub(super) fn new_keyring() -> Result<Keyring, Failure> {
+    match kernel::new_session_keyring() {
+        // A kernel without CONFIG_KEYS has no keyring to inherit.
+        Ok(()) | Err(Errno::ENOSYS) => Ok(Keyring(())),
+        Err(errno) => Err(Failure { step: Step::NewKeyring, errno }),
+    }
+}
+
+/// Every change of identity clears the parent-death signal, so this follows the last one. A launcher that
+/// died before the signal was set is seen by its pidfd.
+pub(super) fn die_with_launcher(plan: &Plan, _last: &Capabilities) -> Result<Leash, Failure> {
+    let step = at(Step::DieWithLauncher);
+    kernel::die_with_parent().map_err(&step)?;
+    match kernel::has_ended(plan.launcher.as_fd()).map_err(&step)? {
+        kernel::Ended::No => Ok(Leash(())),
+        kernel::Ended::Yes => Err(step(Errno::ESRCH)),
+    }
+}
+
+/// The plan's descriptors all have high numbers, so no placement overwrites one that is still needed.
+pub(super) fn place_descriptors(plan: &Plan) -> Result<Descriptors, Failure> {
+    let step = at(Step::PlaceDescriptors);
+    let mut number = 0;
+    for descriptor in &plan.inherited {
+        kernel::place(descriptor.as_fd(), number).map_err(&step)?;
+        number += 1;
+    }
+    kernel::place_until_exec(plan.program.as_fd(), PROGRAM_FD).map_err(&step)?;
+    kernel::place_until_exec(plan.listener_channel.as_fd(), CHANNEL_FD).map_err(&step)?;
+    if let Some(ruleset) = &plan.ruleset {
+        kernel::place_until_exec(ruleset.as_fd(), RULESET_FD).map_err(&step)?;
+    }
+    kernel::close_range(number, PROGRAM_FD - 1).map_err(&step)?;
+    kernel::close_range(listener_fd(plan.ruleset.as_ref()), i32::MAX).map_err(&step)?;
+    Ok(Descriptors(()))
+}
+
+pub(super) fn no_new_privileges() -> Result<Privileges, Failure> {
+    kernel::no_new_privs().map_err(at(Step::NoNewPrivileges))?;
+    Ok(Privileges(()))
+}
+
+pub(super) fn enforce_landlock(
+    plan: &Plan,
+    _privileges: &Privileges,
+    _descriptors: &Descriptors,
+) -> Result<Landlock, Failure> {
+    if plan.ruleset.is_some() {
+        kernel::landlock_restrict_self(RULESET_FD).map_err(at(Step::EnforceLandlock))?;
+    }
+    Ok(Landlock(()))
+}
+
+pub(super) fn unblock_signals() -> Result<Signals, Failure> {
+    kernel::unblock_signals().map_err(at(Step::UnblockSignals))?;
+    Ok(Signals(()))
+}
+
+/// The listener takes the lowest free number, which the prepared message names; another number would mean
+/// that a descriptor is open that should not be.
+pub(super) fn load_filter(
+    plan: &Plan,
+    _privileges: &Privileges,
+    _descriptors: &Descriptors,
+) -> Result<Filter, Failure> {
+    let step = at(Step::LoadFilter);
+    let listener = kernel::seccomp_with_listener(&plan.filter).map_err(&step)?;
+    if i32::try_from(listener) != Ok(listener_fd(plan.ruleset.as_ref())) {
+        return Err(step(Errno::EBADF));
+    }
+    plan.listener_message.send(CHANNEL_FD, plan.ticket).map_err(&step)?;
+    Ok(Filter(()))
+}
+
+/// Takes the proof of every layer. Everything but 0 to 3 closes by itself here.
+pub(super) fn execute(plan: &Plan, _proofs: Confined) -> Result<Infallible, Failure> {
+    Err(Failure { step: Step::Execute, errno: plan.image.exec(PROGRAM_FD, plan.ticket) })
+}

@@ -1,0 +1,374 @@
+//! The profile: everything a confined program may do, complete, as plain data, each rule with its reason.
+//!
+//! A profile names kernel objects and numbers, never descriptors or host paths of a particular start: those
+//! belong to the launcher's plan. It is what the auditor's page prints and what the launcher enforces, so
+//! nothing the launcher decides about a module may be missing here.
+
+use std::collections::BTreeMap;
+
+use cofferdam_manifest::{Capability, CapabilitySet, ModuleName};
+use serde::Serialize;
+
+/// Where a module finds its own data directory.
+pub const DATA_INSIDE: &str = "/data";
+/// Where the core finds its state directory.
+pub const STATE_INSIDE: &str = "/state";
+
+/// All that one confined program may do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Profile {
+    /// Whom it confines.
+    pub subject: Subject,
+    /// How the program is linked; a dynamic one needs its loader and libraries.
+    pub linkage: Linkage,
+    /// Namespaces it gets of its own.
+    pub namespaces: Vec<NamespaceRule>,
+    /// The one directory it may write.
+    pub data: DirectoryRule,
+    /// Directories it may read and execute from; empty for a static program.
+    pub libraries: Vec<DirectoryRule>,
+    /// What it may reach over the network.
+    pub network: Network,
+    /// Its system calls.
+    pub syscalls: SyscallPolicy,
+    /// What its cgroup allows.
+    pub limits: Limits,
+    /// Its process resource limits (getrlimit(2)).
+    pub rlimits: Vec<RlimitRule>,
+    /// The whole of its environment.
+    pub environment: Vec<EnvironmentRule>,
+    /// The whole of its command line after the program's name.
+    pub arguments: Vec<String>,
+    /// The descriptors it starts with; no other is open.
+    pub descriptors: Vec<DescriptorRule>,
+    /// Capabilities declared and granted: with the calls table, the whole of what it may ask of the core.
+    pub granted: CapabilitySet,
+    /// Capabilities declared but not granted by the operator.
+    pub withheld: CapabilitySet,
+    /// Layers that the operator allows to be missing. Empty unless the config says so by name.
+    pub weakened_by: Vec<Weakening>,
+}
+
+/// Whom a profile confines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A module.
+    Module {
+        /// Its name.
+        name: ModuleName,
+        /// Its version.
+        version: String,
+    },
+    /// The host core.
+    Core,
+}
+
+impl Subject {
+    /// The name that logs, cgroups and errors use.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Module { name, .. } => name.as_ref(),
+            Self::Core => "core",
+        }
+    }
+}
+
+/// How a program is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Linkage {
+    /// No interpreter: it runs from a sealed memory file and its sandbox holds no program file.
+    Static,
+    /// It names an interpreter (`PT_INTERP`): library directories are bound read-only.
+    Dynamic,
+}
+
+/// A namespace of namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Namespace {
+    /// user_namespaces(7)
+    User,
+    /// mount_namespaces(7)
+    Mount,
+    /// pid_namespaces(7)
+    Pid,
+    /// network_namespaces(7)
+    Net,
+    /// ipc_namespaces(7)
+    Ipc,
+    /// uts_namespaces(7)
+    Uts,
+    /// cgroup_namespaces(7)
+    Cgroup,
+}
+
+impl Namespace {
+    /// All of them, in the order in which pages list them.
+    pub const ALL: [Self; 7] =
+        [Self::User, Self::Mount, Self::Pid, Self::Net, Self::Ipc, Self::Uts, Self::Cgroup];
+
+    /// The name that /proc/PID/ns uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Mount => "mnt",
+            Self::Pid => "pid",
+            Self::Net => "net",
+            Self::Ipc => "ipc",
+            Self::Uts => "uts",
+            Self::Cgroup => "cgroup",
+        }
+    }
+}
+
+/// One namespace and its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamespaceRule {
+    /// Which one.
+    pub namespace: Namespace,
+    /// Why it has one of its own.
+    pub why: String,
+}
+
+/// What may be done below a directory. Neither kind lets devices, set-user-ID bits or symbolic links to
+/// elsewhere take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Read, write, create, remove, rename; never execute.
+    ReadWrite,
+    /// Read and execute; never write.
+    ReadExecute,
+}
+
+/// One directory of the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DirectoryRule {
+    /// Its absolute path inside the sandbox. For libraries also its path on the host.
+    pub inside: String,
+    /// What may be done below it.
+    pub access: Access,
+    /// Why it is there.
+    pub why: String,
+}
+
+/// What a program may reach over the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// A network namespace with no interface but a loopback that is down.
+    None {
+        /// Why.
+        why: String,
+    },
+    /// The host's network, cut down to TCP connections to these ports (Landlock ABI 4), and no listening.
+    Host {
+        /// The only TCP ports it may connect to; empty: none.
+        connect_ports: Vec<u16>,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The system calls of a program: rules in order, and what happens to everything else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyscallPolicy {
+    /// For each system call number the clauses to try in order; the first whose conditions all hold decides.
+    pub rules: BTreeMap<u32, SyscallRules>,
+    /// Whatever no clause decides.
+    pub otherwise: Verdict,
+}
+
+/// The clauses of one system call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyscallRules {
+    /// Its name.
+    pub name: String,
+    /// Tried in order. A clause without conditions is the last one.
+    pub clauses: Vec<Clause>,
+}
+
+/// One rule about a system call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Clause {
+    /// All must hold; none: always.
+    pub when: Vec<Condition>,
+    /// What happens then.
+    pub verdict: Verdict,
+    /// Who needs it, and when; or why it is refused.
+    pub why: String,
+    /// The policy file that states it.
+    pub file: String,
+}
+
+/// `argument & mask == value`, on the low 32 bits of the argument. The kernel itself cuts every argument that
+/// a policy may name (`int`, `unsigned int`, flag words) to 32 bits; the parser refuses any other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    /// Which argument, 0 to 5.
+    pub argument: u8,
+    /// Which bits count.
+    pub mask: u32,
+    /// What they must be.
+    pub value: u32,
+    /// As the policy file writes it, with the kernel's names.
+    pub text: String,
+}
+
+/// What a system call meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The kernel performs it.
+    Allow,
+    /// It returns this error and nobody is told: runtimes probe for it at every start and have a fallback.
+    Quiet(Errno),
+    /// It returns this error; the launcher logs it as a denial of the module, which goes on.
+    Refuse(Errno),
+    /// The module is killed and the launcher logs why: no module does this by accident.
+    Kill,
+}
+
+/// An error number that a policy may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Errno {
+    /// Operation not permitted.
+    #[serde(rename = "EPERM")]
+    Perm,
+    /// Permission denied.
+    #[serde(rename = "EACCES")]
+    Access,
+    /// Function not implemented: the C library falls back to an older call.
+    #[serde(rename = "ENOSYS")]
+    NoSys,
+    /// Address family not supported.
+    #[serde(rename = "EAFNOSUPPORT")]
+    FamilyNotSupported,
+}
+
+impl Errno {
+    /// The name of errno(3).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Perm => "EPERM",
+            Self::Access => "EACCES",
+            Self::NoSys => "ENOSYS",
+            Self::FamilyNotSupported => "EAFNOSUPPORT",
+        }
+    }
+}
+
+/// What the cgroup allows. Every field is enforced or the start is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Memory, in bytes; swap is 0.
+    pub memory_bytes: Limit<u64>,
+    /// Processor time in percent of one core; 200 is two cores.
+    pub cpu_percent: Limit<u32>,
+    /// Threads and processes.
+    pub tasks: Limit<u32>,
+}
+
+/// One limit and its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limit<T> {
+    /// The limit, in the unit of its field.
+    pub value: T,
+    /// Why this much.
+    pub why: String,
+}
+
+/// A resource of getrlimit(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Resource {
+    /// RLIMIT_NOFILE, descriptors
+    Nofile,
+    /// RLIMIT_CORE, bytes
+    Core,
+    /// RLIMIT_FSIZE, bytes
+    Fsize,
+    /// RLIMIT_MEMLOCK, bytes
+    Memlock,
+    /// RLIMIT_MSGQUEUE, bytes
+    Msgqueue,
+    /// RLIMIT_SIGPENDING, signals
+    Sigpending,
+    /// RLIMIT_NICE
+    Nice,
+    /// RLIMIT_RTPRIO
+    Rtprio,
+}
+
+/// One resource limit, soft and hard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RlimitRule {
+    /// Which.
+    pub resource: Resource,
+    /// Soft and hard limit.
+    pub value: u64,
+    /// Why this much.
+    pub why: String,
+}
+
+/// One variable of the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnvironmentRule {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Why it is set.
+    pub why: String,
+}
+
+/// One descriptor that the program starts with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DescriptorRule {
+    /// Its number.
+    pub number: u8,
+    /// What it is.
+    pub what: Descriptor,
+    /// Why it has it.
+    pub why: String,
+}
+
+/// What a descriptor that is handed to a program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Descriptor {
+    /// /dev/null, read-only.
+    Null,
+    /// The launcher's end reads what is written, limits and logs it.
+    Log,
+    /// A module's connection to the core.
+    Ipc,
+    /// The core's connection to the launcher.
+    Control,
+}
+
+/// A layer that the operator's config allows to be missing, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Weakening {
+    /// The layer's name in the config.
+    pub layer: String,
+    /// What a module can do when it is missing.
+    pub consequence: String,
+}
+
+/// One line of the calls table, as the page prints it. The table itself lives with the protocol; this crate
+/// gets it as an argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallLine {
+    /// The call's name.
+    pub name: String,
+    /// What it needs; `None`: nothing.
+    pub capability: Option<Capability>,
+    /// What it does, one line.
+    pub summary: String,
+}

@@ -1,0 +1,1 @@
+//! What a module author links: connect, call the node, receive its events.
