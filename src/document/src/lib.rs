@@ -10,13 +10,14 @@
 mod error;
 mod quote;
 mod source;
+mod suggest;
 mod translate;
 
 pub use error::DocumentError;
 pub use quote::{escape, quote};
 pub use source::Source;
+pub use suggest::closest;
 pub use toml::Spanned;
-pub use translate::closest;
 
 use serde::de::DeserializeOwned;
 

@@ -76,7 +76,8 @@ impl Source<'_> {
         match line.chars().find(|character| disturbs(*character)) {
             None => Ok(line),
             Some(character) => {
-                let problem = format!("the text holds {}, which does not print", quote(character.to_string()));
+                let problem =
+                    format!("the text holds {}, which does not print", quote(character.to_string()));
                 Err(self.error(text.span(), key, problem, "remove the character"))
             }
         }
@@ -99,7 +100,8 @@ mod tests {
     #[test]
     fn a_number_out_of_range_is_told_its_range_and_why() {
         let number = Spanned::new(10..11, 2_u32);
-        let error = SOURCE.in_range("b", &number, 5..=9, "less cannot start a thread").expect_err("too small");
+        let error =
+            SOURCE.in_range("b", &number, 5..=9, "less cannot start a thread").expect_err("too small");
         assert_eq!(
             error.to_string(),
             "s.toml:2:5: `b`: 2 is out of range: less cannot start a thread; use 5 to 9"

@@ -92,12 +92,50 @@ fn an_unknown_value_gets_the_value_that_was_meant() {
 fn a_wrong_type_says_what_was_expected_and_what_was_found() {
     assert_eq!(
         message("name = 'a'\ncapabilities = 'x'"),
-        "s.toml:2:16: `capabilities`: expected an array, found string \"x\""
+        "s.toml:2:16: `capabilities`: expected an array, found string \"x\"; put it between [ and ]"
     );
     assert_eq!(
         message("name = 'a'\ninner.port = 70000"),
         "s.toml:2:14: `inner.port`: expected a whole number from 0 to 65535, found integer `70000`"
     );
+    assert_eq!(
+        message("name = 5"),
+        "s.toml:1:8: `name`: expected a string, found integer `5`; put it between quotes"
+    );
+    assert_eq!(
+        message("name = 'a'\ninner = { port = '1' }"),
+        "s.toml:2:18: `inner.port`: expected a whole number from 0 to 65535, found string \"1\"; \
+         write it without quotes"
+    );
+    assert_eq!(
+        message("name = 'a'\ninner = { port = '1s' }"),
+        "s.toml:2:18: `inner.port`: expected a whole number from 0 to 65535, found string \"1s\""
+    );
+    assert_eq!(
+        message("name = 'a'\ninner = { port = 1, backend = 1 }"),
+        "s.toml:2:31: `inner.backend`: expected a string, found something else; write one of its names in quotes"
+    );
+    assert_eq!(message("name = ['a']"), "s.toml:1:8: `name`: expected a string, found an array");
+    assert_eq!(
+        message("name = 2020-01-01"),
+        "s.toml:1:8: `name`: expected a string, found a table or a date"
+    );
+}
+
+#[test]
+fn what_is_not_toml_is_told_how_to_become_so() {
+    for (text, expected) in [
+        ("name = a-b", "1:8: string values must be quoted; put the value between quotes"),
+        ("name = 'a'\ntable", "2:6: key with no value; write it as `key = value`"),
+        (
+            "capabilities = ['a' 'b']",
+            "1:21: missing comma between array elements; put a comma between the two",
+        ),
+        ("[table\na = 1", "1:7: unclosed table; close it with `]`"),
+        ("name = \"a\nb = 1", "1:10: invalid basic string; what can stand here: `\"`"),
+    ] {
+        assert_eq!(message(text), format!("s.toml:{expected}"));
+    }
 }
 
 #[test]

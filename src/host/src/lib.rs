@@ -1,3 +1,22 @@
 //! The host core: answers the node API for confined modules.
+//!
+//! It parses bytes that hostile modules send, so it runs confined itself: it holds the control socket to the
+//! launcher, the modules' sockets and one state directory. It never starts a program, never opens a path that
+//! a module named, and never lets one module's fault or slowness reach another.
 
+#![forbid(unsafe_code)]
+
+mod api;
+mod authorize;
+mod backend;
+mod control_link;
+mod dispatch;
+mod events;
+mod log;
 pub mod node;
+mod run;
+mod session;
+mod supervise;
+mod throttle;
+
+pub use run::{CoreError, run_core};

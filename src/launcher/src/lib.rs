@@ -1,1 +1,31 @@
 //! Turns a profile into a confined process; the root of trust.
+//!
+//! It parses no byte of a module, speaks no network protocol, has one thread and no async runtime. What it
+//! decides, it decides from the operator's config, the manifests and the compiled-in policy; the core may ask
+//! it things only by name.
+
+mod cgroup;
+mod child;
+mod denial;
+mod elf;
+mod error;
+pub mod filter;
+mod host;
+mod landlock;
+mod layers;
+mod namespaces;
+mod program;
+mod root;
+mod start;
+mod step;
+mod sys;
+mod verify;
+
+pub use cgroup::CgroupHost;
+pub use error::Error;
+pub use host::{Enforced, Host, Privilege};
+pub use layers::Layers;
+pub use namespaces::OutsideId;
+pub use program::{Program, ProgramHash};
+pub use start::{Launcher, Loaded, Prepared, Running};
+pub use step::Step;

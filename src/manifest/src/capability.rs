@@ -68,7 +68,10 @@ impl Capability {
     fn new(text: &str) -> Result<Self, ValueError> {
         Self::ALL.iter().copied().find(|capability| capability.as_str() == text).ok_or_else(|| {
             let known: Vec<&'static str> = Self::ALL.iter().map(|capability| capability.as_str()).collect();
-            ValueError::Capability { found: text.to_owned(), meant: cofferdam_document::closest(text, &known) }
+            ValueError::Capability {
+                found: text.to_owned(),
+                meant: cofferdam_document::closest(text, &known),
+            }
         })
     }
 }
@@ -107,7 +110,6 @@ impl CapabilitySet {
     }
 
     /// The capabilities, in the order of the specification.
-    #[must_use]
     pub fn iter(&self) -> std::iter::Copied<btree_set::Iter<'_, Capability>> {
         self.0.iter().copied()
     }
@@ -192,6 +194,9 @@ mod tests {
     #[test]
     fn a_misspelt_capability_gets_the_one_that_was_meant() {
         let error = "read_blokchain".parse::<Capability>().expect_err("misspelt");
-        assert_eq!(error.to_string(), "`read_blokchain` is not a capability; did you mean `read_blockchain`?");
+        assert_eq!(
+            error.to_string(),
+            "`read_blokchain` is not a capability; did you mean `read_blockchain`?"
+        );
     }
 }

@@ -13,9 +13,6 @@ const MAX_LINE_BYTES: usize = 1024;
 /// directory full of manifests takes no time.
 const MAX_DEPENDENCIES: usize = 64;
 
-/// The most settings a module may describe: they are passed in the environment, which Linux bounds.
-const MAX_SETTINGS: usize = 256;
-
 /// What a module says about itself, checked.
 ///
 /// Holding one proves that every value keeps the rules of its type, that no module is a dependency twice or
@@ -35,6 +32,9 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The most settings a module may have: they are passed in the environment, which Linux bounds.
+    pub const MAX_SETTINGS: usize = 128;
+
     /// Parses the text of a `module.toml`. `file` is only a name, for the message.
     ///
     /// # Errors
@@ -140,7 +140,9 @@ fn value<T: FromStr<Err = ValueError>>(
     key: &str,
     text: &Spanned<String>,
 ) -> Result<T, DocumentError> {
-    text.get_ref().parse().map_err(|error: ValueError| source.error(text.span(), key, error.problem(), error.fix()))
+    text.get_ref()
+        .parse()
+        .map_err(|error: ValueError| source.error(text.span(), key, error.problem(), error.fix()))
 }
 
 fn line(
@@ -200,14 +202,15 @@ fn dependencies_once(
 }
 
 fn config_schema(source: Source<'_>, raw: &RawTable) -> Result<BTreeMap<ConfigKey, String>, DocumentError> {
-    bounded(source, "config_schema", raw, MAX_SETTINGS)?;
+    bounded(source, "config_schema", raw, Manifest::MAX_SETTINGS)?;
     let mut schema = BTreeMap::new();
     let mut by_variable: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
     for (name, description) in raw {
         let key = format!("config_schema.{}", name.get_ref());
         let setting: ConfigKey = value(source, &key, name)?;
         if let Some(other) = by_variable.insert(setting.environment_name(), name) {
-            let (first, second) = if other.span().start < name.span().start { (other, name) } else { (name, other) };
+            let (first, second) =
+                if other.span().start < name.span().start { (other, name) } else { (name, other) };
             let key = format!("config_schema.{}", second.get_ref());
             let variable = setting.environment_name();
             let problem = format!("{} gives the variable {variable} too", quote(first.get_ref()));

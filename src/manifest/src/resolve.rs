@@ -35,6 +35,8 @@ pub struct Resolution {
 /// A module is refused if one of its dependencies is missing, has another version than it asks for, is
 /// refused itself, or needs the module in turn; and if two modules have its name. Optional dependencies
 /// start earlier where that is possible, and never refuse anything.
+///
+/// At worst the time grows with the square of the number of modules: the caller bounds how many it finds.
 #[must_use]
 pub fn resolve(manifests: &[Manifest]) -> Resolution {
     let installed: Installed<'_> = manifests.iter().map(|manifest| (manifest.name(), manifest)).collect();
@@ -66,7 +68,12 @@ enum Usable {
     No(Note),
 }
 
-fn usable(manifest: &Manifest, wanted: &ModuleName, installed: &Installed<'_>, refused: &Refused<'_>) -> Usable {
+fn usable(
+    manifest: &Manifest,
+    wanted: &ModuleName,
+    installed: &Installed<'_>,
+    refused: &Refused<'_>,
+) -> Usable {
     let Some(found) = installed.get(wanted) else { return Usable::NotInstalled };
     let module = manifest.name().clone();
     let dependency = wanted.clone();

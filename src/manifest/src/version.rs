@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn any_other_syntax_is_refused_with_the_five_operators() {
-        let others = ["1.0.0", ">1.0.0", "<1.0.0", "*", "1.*", ">=1.0", "==1.0.0", ">=1.0.0, <=2.0.0", "^", ""];
+        let others =
+            ["1.0.0", ">1.0.0", "<1.0.0", "*", "1.*", ">=1.0", "==1.0.0", ">=1.0.0, <=2.0.0", "^", ""];
         for text in others {
             let error = VersionConstraint::new(text).expect_err(text);
             assert!(error.fix().contains(">= <= = ^ ~"), "{error}");

@@ -4,4 +4,17 @@
 //! reads and the profile that is enforced cannot come from different tables. It never decides on descriptors,
 //! host paths or host uids: those belong to the launcher's plan.
 
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod constants;
+mod decide;
+mod derive;
+pub mod page;
 pub mod profile;
+mod tables;
+
+pub use cofferdam_document::DocumentError;
+pub use derive::{CoreNeeds, Decisions, Grants, Overrides, derive, derive_core};
+pub use profile::Profile;
+pub use tables::{CapabilityNote, Sources, Tables};

@@ -120,3 +120,30 @@ impl FrameDecoder {
         *input = rest;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_alone_does_not_allocate() {
+        let mut decoder = FrameDecoder::with_limit(40 << 20);
+        assert_eq!(decoder.next_frame(&mut (40u32 << 20).to_be_bytes().as_slice()), Ok(None));
+        assert_eq!(decoder.body.capacity(), 0);
+    }
+
+    #[test]
+    fn the_buffer_is_at_most_twice_what_arrived_or_one_first_step() {
+        let length = 1_500_000usize;
+        let mut decoder = FrameDecoder::with_limit(length);
+        let header = u32::try_from(length).unwrap().to_be_bytes();
+        assert_eq!(decoder.next_frame(&mut header.as_slice()), Ok(None));
+        let piece = [1; 1000];
+        for arrived in (piece.len()..length).step_by(piece.len()) {
+            assert_eq!(decoder.next_frame(&mut piece.as_slice()), Ok(None));
+            assert!(decoder.body.capacity() <= (2 * arrived).max(FIRST_STEP_BYTES));
+        }
+        let body = decoder.next_frame(&mut piece.as_slice()).unwrap().unwrap();
+        assert_eq!(body.capacity(), length);
+    }
+}

@@ -19,7 +19,9 @@ pub enum NodeError {
         reason: String,
     },
     /// The block existed, and the node has deleted its body.
-    #[error("block {hash} is pruned on this node (run it with -prune=0, or ask a node that keeps all blocks)")]
+    #[error(
+        "block {hash} is pruned on this node (run it with -prune=0, or ask a node that keeps all blocks)"
+    )]
     Pruned {
         /// The block whose body is gone.
         hash: BlockHash,
@@ -41,7 +43,9 @@ pub enum NodeError {
         reason: String,
     },
     /// The node follows another chain than the one configured, or other rules.
-    #[error("wrong chain: expected {expected}, found {found} (correct `chain` or the endpoint in the configuration)")]
+    #[error(
+        "wrong chain: expected {expected}, found {found} (correct `chain` or the endpoint in the configuration)"
+    )]
     WrongChain {
         /// What the configuration asks for.
         expected: String,

@@ -57,9 +57,10 @@ impl std::str::FromStr for Chain {
     fn from_str(name: &str) -> Result<Self, String> {
         const BITCOIN: [Chain; 5] =
             [Chain::Main, Chain::Testnet3, Chain::Testnet4, Chain::Signet, Chain::Regtest];
-        BITCOIN.into_iter().find(|chain| chain.rpc_name() == Some(name)).ok_or_else(|| {
-            format!("unknown chain `{name}`: write main, test, testnet4, signet or regtest")
-        })
+        BITCOIN
+            .into_iter()
+            .find(|chain| chain.rpc_name() == Some(name))
+            .ok_or_else(|| format!("unknown chain `{name}`: write main, test, testnet4, signet or regtest"))
     }
 }
 

@@ -9,7 +9,9 @@ mod plan;
 
 use std::convert::Infallible;
 
-pub(crate) use plan::{Failure, Groups, JoinedNamespaces, Plan};
+pub(crate) use plan::{
+    Failure, FailureSlot, Groups, JoinedNamespaces, LOWEST_PLANNED_FD, Plan, listener_fd,
+};
 
 use crate::sys;
 

@@ -190,3 +190,40 @@ pub(crate) enum Reap {
     /// Not at all.
     Now,
 }
+
+/// A close-on-exec copy of a descriptor, numbered `lowest` or higher. fcntl(2), `F_DUPFD_CLOEXEC`.
+///
+/// # Errors
+/// `EMFILE`.
+pub(crate) fn duplicate_from(descriptor: BorrowedFd<'_>, lowest: RawFd) -> Result<OwnedFd, Errno> {
+    let copy = nix::fcntl::fcntl(descriptor, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    // SAFETY: the kernel has just made this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Marks a descriptor number of this process close-on-exec; one that is closed meanwhile is no error.
+///
+/// # Errors
+/// fcntl(2)'s.
+pub(crate) fn set_close_on_exec(number: RawFd) -> Result<(), Errno> {
+    // SAFETY: a number and a flag; fcntl refuses a number that is not open.
+    let result = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    match Errno::result(result) {
+        Ok(_) | Err(Errno::EBADF) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Closes a descriptor number in a forked helper, which has no owner for it any more.
+pub(crate) fn close_number(number: RawFd) {
+    // SAFETY: the helper uses none of the Rust objects that own this number, and never drops them: it ends
+    // with `exit_now`.
+    let _not_open = unsafe { libc::close(number) };
+}
+
+/// Closes every descriptor from `first` on in a forked helper. close_range(2).
+pub(crate) fn close_numbers_from(first: RawFd) {
+    let first = libc::c_uint::try_from(first).unwrap_or(0);
+    // SAFETY: as in `close_number`.
+    let _nothing_open = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+}

@@ -9,7 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 enum Cause<'m> {
     SameName,
     NotInstalled(&'m ModuleName),
-    Version { dependency: &'m ModuleName, constraint: &'m VersionConstraint, found: &'m Version },
+    Version {
+        dependency: &'m ModuleName,
+        constraint: &'m VersionConstraint,
+        found: &'m Version,
+    },
     /// The module is in a cycle; this is the one it waits for.
     Cycle(&'m ModuleName),
     /// This dependency is refused.
@@ -53,12 +57,15 @@ impl<'m> Refused<'m> {
     }
 
     fn refuse_unmet(&mut self, installed: &Installed<'m>) {
+        let ambiguous: BTreeSet<&ModuleName> = self.causes.keys().copied().collect();
         for (name, manifest) in installed {
             let unmet = manifest.dependencies().iter().find_map(|(dependency, constraint)| {
                 let Some(found) = installed.get(dependency).map(|found| found.version()) else {
                     return Some(Cause::NotInstalled(dependency));
                 };
-                (!constraint.matches(found)).then_some(Cause::Version { dependency, constraint, found })
+                // Where two modules have the name, which version is found depends on their order.
+                let unmet = !ambiguous.contains(dependency) && !constraint.matches(found);
+                unmet.then_some(Cause::Version { dependency, constraint, found })
             });
             if let Some(cause) = unmet {
                 self.causes.entry(name).or_insert(cause);

@@ -5,8 +5,8 @@ use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version};
 use bitcoin::consensus::Params;
 use bitcoin::hashes::Hash;
-use bitcoin::opcodes::all::OP_RETURN;
 use bitcoin::opcodes::OP_TRUE;
+use bitcoin::opcodes::all::OP_RETURN;
 use bitcoin::script::{Builder, PushBytesBuf};
 use bitcoin::{
     Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,

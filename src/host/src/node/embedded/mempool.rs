@@ -59,7 +59,9 @@ impl Mempool {
         if self.waiting.len() >= MAX_TRANSACTIONS {
             return Err(format!("{MAX_TRANSACTIONS} transactions are waiting already"));
         }
-        if let Some((outpoint, by)) = tx.input.iter().find_map(|i| self.spent.get_key_value(&i.previous_output)) {
+        if let Some((outpoint, by)) =
+            tx.input.iter().find_map(|i| self.spent.get_key_value(&i.previous_output))
+        {
             return Err(format!("{outpoint} is spent by {by}, which is waiting"));
         }
         self.spent.extend(tx.input.iter().map(|input| (input.previous_output, txid)));
@@ -114,13 +116,16 @@ pub(super) fn check<'a>(
         if !seen.insert(outpoint) {
             return Err(format!("it spends {outpoint} twice"));
         }
-        let coin = coin(outpoint).ok_or_else(|| format!("{outpoint} does not exist in a block, or is spent"))?;
+        let coin =
+            coin(outpoint).ok_or_else(|| format!("{outpoint} does not exist in a block, or is spent"))?;
         if !is_mature(coin, height.saturating_add(1)) {
             return Err(format!("{outpoint} is an immature coinbase"));
         }
         let anyone = Payout::ALL.into_iter().find(|payout| payout.script() == coin.output.script_pubkey);
         if anyone.is_none_or(|payout| payout.witness() != input.witness || !input.script_sig.is_empty()) {
-            return Err(format!("{outpoint}: the development chain runs no scripts, and spends only OP_TRUE"));
+            return Err(format!(
+                "{outpoint}: the development chain runs no scripts, and spends only OP_TRUE"
+            ));
         }
         value = value.checked_add(coin.output.value).ok_or("amounts overflow")?;
     }

@@ -271,7 +271,9 @@ impl Inner {
         Recipe {
             parent: parent.hash,
             height: parent.height.saturating_add(1),
-            time: u32::try_from(now).unwrap_or(u32::MAX).max(state.median_time(parent.hash).saturating_add(1)),
+            time: u32::try_from(now)
+                .unwrap_or(u32::MAX)
+                .max(state.median_time(parent.hash).saturating_add(1)),
             salt: u64::try_from(state.known_blocks()).unwrap_or(u64::MAX),
             payout: self.payout,
             fees,

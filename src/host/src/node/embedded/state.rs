@@ -67,9 +67,7 @@ impl State {
             active: Vec::new(),
             coins: HashMap::new(),
             undo: VecDeque::new(),
-            transactions: HashMap::from_iter(
-                genesis.txdata.iter().map(|tx| (tx.compute_txid(), hash)),
-            ),
+            transactions: HashMap::from_iter(genesis.txdata.iter().map(|tx| (tx.compute_txid(), hash))),
             mempool: Mempool::default(),
         }
     }
@@ -193,7 +191,8 @@ impl State {
         for tx in &block.txdata {
             let txid = tx.compute_txid();
             self.transactions.insert(txid, hash);
-            for (vout, output) in (0..).zip(&tx.output).filter(|(_, output)| !output.script_pubkey.is_op_return())
+            for (vout, output) in
+                (0..).zip(&tx.output).filter(|(_, output)| !output.script_pubkey.is_op_return())
             {
                 let coin = Coin { output: output.clone(), height, coinbase: tx.is_coinbase() };
                 self.coins.insert(OutPoint { txid, vout }, coin);
@@ -236,7 +235,9 @@ impl State {
                 value = value.checked_add(input).ok_or("amounts overflow")?;
             }
             let fee = total(&tx.output).and_then(|out| value.checked_sub(out));
-            fees = fee.and_then(|fee| fees.checked_add(fee)).ok_or("a transaction pays out more than it takes")?;
+            fees = fee
+                .and_then(|fee| fees.checked_add(fee))
+                .ok_or("a transaction pays out more than it takes")?;
             let txid = tx.compute_txid();
             made.extend((0..).zip(&tx.output).map(|(vout, output)| (OutPoint { txid, vout }, output.value)));
         }

@@ -18,6 +18,8 @@ use crate::node::error::NodeError;
 
 /// The first bytes of the file; the number is the version of the record layout.
 const MAGIC: &[u8] = b"cofferdam development chain 1\n";
+const MAGIC_BYTES: u64 = 30;
+const _: () = assert!(MAGIC.len() == 30);
 /// Length (4), check of length and place (4), checksum of the block (8).
 const RECORD_HEAD: u64 = 16;
 /// No block is larger: its weight is limited to 4 000 000, and a byte weighs at least 1.
@@ -82,7 +84,8 @@ impl BlockFile {
     /// Appends one block and returns once it is on the disk. After an error the file is as before.
     pub(super) fn append(&mut self, block: &[u8]) -> Result<Location, NodeError> {
         let bytes = u32::try_from(block.len()).ok().filter(|bytes| (1..=MAX_BLOCK_BYTES).contains(bytes));
-        let bytes = bytes.ok_or_else(|| self.error(self.end, format!("{} bytes are no block", block.len())))?;
+        let bytes =
+            bytes.ok_or_else(|| self.error(self.end, format!("{} bytes are no block", block.len())))?;
         let mut record = Vec::with_capacity(block.len() + 16);
         record.extend_from_slice(&bytes.to_le_bytes());
         record.extend_from_slice(&head_check(bytes, self.end));
@@ -105,7 +108,8 @@ impl BlockFile {
         let present = self.reader.bytes_at(0, size.min(MAGIC_BYTES))?;
         if present != MAGIC {
             // A crash while the file was made leaves a part of the magic, or zeros in its place.
-            if !(MAGIC.starts_with(&present) || size <= MAGIC_BYTES && present.iter().all(|byte| *byte == 0)) {
+            if !(MAGIC.starts_with(&present) || size <= MAGIC_BYTES && present.iter().all(|byte| *byte == 0))
+            {
                 return Err(self.error(0, format!("this is no block file of a development chain: {REMEDY}")));
             }
             let file = &self.reader.file;
@@ -197,9 +201,6 @@ impl BlockReader {
         Ok(bytes)
     }
 }
-
-/// `MAGIC` has thirty bytes; a test holds the two together.
-const MAGIC_BYTES: u64 = 30;
 
 fn storage(path: &Path, offset: u64, reason: String) -> NodeError {
     NodeError::Storage { path: path.to_owned(), offset, reason }

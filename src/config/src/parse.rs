@@ -1,0 +1,112 @@
+//! From the text of a `cofferdam.toml` to a [`Config`].
+
+use crate::dirs::{Dirs, OverlappingDirs};
+use crate::source::path;
+use crate::{Backend, Bitcoind, Modules, RpcAuth, Sandbox, Shutdown, modules, node, sandbox, shutdown};
+use cofferdam_document::{DocumentError, Source, Spanned};
+use serde::Deserialize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Everything an operator can set. Every key has a default but those of `[node.bitcoind]`, so the empty file
+/// is a valid one and means [`Config::default`].
+///
+/// One that came from [`Config::parse`] holds only values in range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `state_dir`: where the core keeps its state and the development chain. `data/cofferdam` unless set.
+    pub state_dir: PathBuf,
+    /// `[modules]`.
+    pub modules: Modules,
+    /// `[node]`.
+    pub node: Backend,
+    /// `[sandbox]`.
+    pub sandbox: Sandbox,
+    /// `[shutdown]`.
+    pub shutdown: Shutdown,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from("data/cofferdam"),
+            modules: Modules::default(),
+            node: Backend::default(),
+            sandbox: Sandbox::default(),
+            shutdown: Shutdown::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Parses the text of a `cofferdam.toml`. `file` is only a name, for the message.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line, column and key, and what to write instead.
+    pub fn parse(file: &str, text: &str) -> Result<Self, DocumentError> {
+        let source = Source { file, text };
+        let raw: Raw = source.read()?;
+        let places = raw.dirs();
+        let state_dir = raw.state_dir.map(|dir| path(source, "state_dir", &dir)).transpose()?;
+        let config = Self {
+            state_dir: state_dir.unwrap_or_else(|| Self::default().state_dir),
+            modules: raw.modules.check(source)?,
+            node: raw.node.check(source)?,
+            sandbox: raw.sandbox.check(source)?,
+            shutdown: raw.shutdown.check(source)?,
+        };
+        config.dirs().check().map_err(|overlap| {
+            source.error(places, overlap.key, overlap.to_string(), "give them directories of their own")
+        })?;
+        Ok(config)
+    }
+
+    /// Makes every path absolute that is relative to `base`, the directory the config lies in.
+    ///
+    /// # Errors
+    /// Two directories that must be apart, and are not; see [`OverlappingDirs`]. Parsing finds this too,
+    /// but cannot compare a relative path with an absolute one.
+    pub fn resolve_paths(mut self, base: &Path) -> Result<Self, OverlappingDirs> {
+        let resolve = |path: &mut PathBuf| *path = base.join(&*path);
+        resolve(&mut self.state_dir);
+        resolve(&mut self.modules.modules_dir);
+        resolve(&mut self.modules.data_dir);
+        if let Backend::Bitcoind(Bitcoind { auth, .. }) = &mut self.node {
+            match auth {
+                RpcAuth::Cookie(file) | RpcAuth::Password { password_file: file, .. } => resolve(file),
+            }
+        }
+        self.dirs().check()?;
+        Ok(self)
+    }
+
+    fn dirs(&self) -> Dirs<'_> {
+        Dirs { state: &self.state_dir, modules: &self.modules.modules_dir, data: &self.modules.data_dir }
+    }
+}
+
+/// A `cofferdam.toml` as it is written, before its values are checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    state_dir: Option<Spanned<String>>,
+    #[serde(default)]
+    modules: modules::Raw,
+    #[serde(default)]
+    node: node::Raw,
+    #[serde(default)]
+    sandbox: sandbox::Raw,
+    #[serde(default)]
+    shutdown: shutdown::Raw,
+}
+
+impl Raw {
+    /// Where the last of the three directories is set: with it they began to overlap.
+    fn dirs(&self) -> Range<usize> {
+        let set = [&self.state_dir, &self.modules.modules_dir, &self.modules.data_dir];
+        set.into_iter().flatten().map(Spanned::span).max_by_key(|span| span.start).unwrap_or(0..0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

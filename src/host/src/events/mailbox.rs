@@ -1,0 +1,193 @@
+//! The events that wait for one module: a bounded queue that nobody ever waits for.
+//!
+//! If the module reads too slowly the oldest event gives way, and the module is told from where to where it
+//! missed events before it gets the next one. What it hears last is always what happened last.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use cofferdam_protocol::{EventMessage, EventPayload, EventType};
+use tokio::sync::Notify;
+
+use super::EncodedEvent;
+use crate::session::wire;
+
+/// How many events wait for one module at most. Events are shared and below 3 KiB, so that even a full queue
+/// that no other module shares holds 3 MiB; in blocks it is a week of them.
+pub(crate) const EVENT_QUEUE: usize = 1024;
+
+/// The queue of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    wanted: HashSet<EventType>,
+    queue: VecDeque<EncodedEvent>,
+    /// What was dropped from the front of the queue.
+    lost: Option<Lost>,
+}
+
+/// A span of events that the module will not get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// The cursor of the first.
+    pub(crate) from: u64,
+    /// The cursor of the last.
+    pub(crate) to: u64,
+    /// How many.
+    pub(crate) count: u64,
+}
+
+impl Lost {
+    fn of(event: &EncodedEvent) -> Self {
+        Self { from: event.cursor, to: event.cursor, count: 1 }
+    }
+
+    /// Both spans, this one being the earlier.
+    fn and(self, later: Self) -> Self {
+        Self { from: self.from, to: later.to, count: self.count.saturating_add(later.count) }
+    }
+}
+
+impl Mailbox {
+    /// Adds event types to what is taken.
+    pub(super) fn want(&self, types: &[EventType]) {
+        self.lock().wanted.extend(types);
+    }
+
+    /// Takes the event if its type is wanted.
+    pub(super) fn offer(&self, event: &EncodedEvent) {
+        let mut state = self.lock();
+        if state.wanted.contains(&event.event_type) {
+            state.push(event.clone());
+            drop(state);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Takes the event whether or not its type is wanted.
+    pub(super) fn deliver(&self, event: EncodedEvent) {
+        self.lock().push(event);
+        self.arrived.notify_one();
+    }
+
+    /// Puts what had been sent since some cursor in the place of what waits; `lost` is what came before it.
+    pub(super) fn rewind<'e>(&self, lost: Option<Lost>, events: impl Iterator<Item = &'e EncodedEvent>) {
+        let mut state = self.lock();
+        state.queue.clear();
+        state.lost = lost;
+        for event in events {
+            if state.wanted.contains(&event.event_type) {
+                state.push(event.clone());
+            }
+        }
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// The next frame to write. Waits until there is one; one reader at a time.
+    pub(crate) async fn next(&self) -> Bytes {
+        loop {
+            if let Some(frame) = self.lock().pop() {
+                return frame;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// No code panics while it holds the lock, so a poisoned queue is still whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, event: EncodedEvent) {
+        if self.queue.len() >= EVENT_QUEUE
+            && let Some(oldest) = self.queue.pop_front()
+        {
+            let lost = Lost::of(&oldest);
+            self.lost = Some(self.lost.map_or(lost, |earlier| earlier.and(lost)));
+        }
+        self.queue.push_back(event);
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        if let Some(Lost { from, to, count }) = self.lost.take() {
+            let dropped = EventMessage::new(to, EventPayload::EventsDropped { from, to, count });
+            return wire::encode_event(&dropped);
+        }
+        self.queue.pop_front().map(|event| event.frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cofferdam_protocol::ModuleMessage;
+    use proptest::prelude::*;
+
+    fn event(cursor: u64) -> EncodedEvent {
+        let message = EventMessage::new(cursor, EventPayload::ModuleUnloaded { name: "a".to_owned() });
+        let frame = wire::encode_event(&message).unwrap();
+        EncodedEvent { cursor, event_type: message.event_type, frame }
+    }
+
+    fn drain(mailbox: &Mailbox) -> Vec<EventMessage> {
+        let mut frames = Vec::new();
+        while let Some(frame) = mailbox.lock().pop() {
+            frames.push(frame);
+        }
+        let decode = |frame: &Bytes| match cofferdam_protocol::decode(&frame[4..]).unwrap() {
+            ModuleMessage::Event(event) => event,
+            other => panic!("{other:?}"),
+        };
+        frames.iter().map(decode).collect()
+    }
+
+    #[test]
+    fn only_wanted_types_are_taken() {
+        let mailbox = Mailbox::default();
+        mailbox.offer(&event(1));
+        mailbox.want(&[EventType::ModuleUnloaded]);
+        mailbox.offer(&event(2));
+        assert_eq!(drain(&mailbox).iter().map(|event| event.cursor).collect::<Vec<_>>(), [2]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_is_either_delivered_in_order_or_told_as_lost(
+            reads in proptest::collection::vec((0_u64..700, 0_usize..900), 1..12)
+        ) {
+            let mailbox = Mailbox::default();
+            mailbox.want(&[EventType::ModuleUnloaded]);
+            let (mut published, mut seen) = (0, 0);
+            for (publish, read) in reads {
+                for _ in 0..publish {
+                    published += 1;
+                    mailbox.offer(&event(published));
+                    prop_assert!(mailbox.lock().queue.len() <= EVENT_QUEUE);
+                }
+                for _ in 0..read {
+                    let Some(frame) = mailbox.lock().pop() else { break };
+                    let message = cofferdam_protocol::decode(&frame[4..]).unwrap();
+                    let ModuleMessage::Event(message) = message else { panic!("{message:?}") };
+                    if let EventPayload::EventsDropped { from, to, count } = message.payload {
+                        prop_assert_eq!((from, count), (seen + 1, to - from + 1));
+                        seen = to;
+                    } else {
+                        prop_assert_eq!(message.cursor, seen + 1);
+                        seen = message.cursor;
+                    }
+                }
+            }
+            let rest = drain(&mailbox);
+            prop_assert_eq!(rest.last().map_or(seen, |event| event.cursor), published);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether the node at the other end follows the chain the operator configured, under the rules of Bitcoin.
+//! Asked on every new connection: behind the same address there may be another node after a restart.
+
+use std::collections::BTreeMap;
+
+use bitcoin::BlockHash;
+use bitcoin::constants::genesis_block;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::reply::{Reply, quoted};
+use crate::node::error::NodeError;
+use crate::node::types::Chain;
+
+/// What is asked, in this order.
+pub(super) const QUESTIONS: [&str; 3] = [CHAIN, GENESIS, RULES];
+const CHAIN: &str = "getblockchaininfo";
+const GENESIS: &str = "getblockhash";
+const RULES: &str = "getdeploymentinfo";
+
+/// Kinds of rule change that old software can follow. Anything else may be a chain of its own.
+const SOFT_FORK_KINDS: [&str; 2] = ["buried", "bip9"];
+/// The hard fork of Bitcoin Knots; it stands beside the deployments, not among them.
+const HARD_FORK: &str = "blake2b";
+
+#[derive(Deserialize)]
+struct ChainAnswer {
+    chain: String,
+    bestblockhash: BlockHash,
+}
+
+#[derive(Deserialize)]
+struct RulesAnswer {
+    deployments: BTreeMap<String, Deployment>,
+    #[serde(flatten)]
+    beside: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Deployment {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// The parameters that go with a question.
+pub(super) fn params(question: &str) -> Value {
+    if question == GENESIS { json!([0]) } else { json!([]) }
+}
+
+/// Judges one answer; where it names a tip, that block's header remains to be seen.
+pub(super) fn check(question: &str, reply: &Reply, chain: Chain) -> Result<Option<BlockHash>, NodeError> {
+    match question {
+        CHAIN => check_chain(reply, chain).map(Some),
+        GENESIS => check_genesis(reply.read()?, chain).map(|()| None),
+        _ => check_rules(reply.read()?).map(|()| None),
+    }
+}
+
+fn check_chain(reply: &Reply, chain: Chain) -> Result<BlockHash, NodeError> {
+    let answer: ChainAnswer = reply.read()?;
+    if chain.rpc_name() == Some(&answer.chain) {
+        return Ok(answer.bestblockhash);
+    }
+    Err(wrong(format!("chain `{chain}`"), format!("chain `{}`", quoted(answer.chain.as_bytes()))))
+}
+
+fn check_genesis(found: BlockHash, chain: Chain) -> Result<(), NodeError> {
+    let expected = chain.network().map(|network| genesis_block(network).block_hash());
+    if expected == Some(found) {
+        return Ok(());
+    }
+    let expected = expected.map_or("no Bitcoin chain".to_owned(), |hash| format!("genesis block {hash}"));
+    Err(wrong(expected, format!("genesis block {found}")))
+}
+
+fn check_rules(answer: RulesAnswer) -> Result<(), NodeError> {
+    let listed = answer.deployments.into_iter().map(|(name, deployment)| (name, deployment.kind));
+    // What has an activation of its own beside the list is a change of rules as well.
+    let beside =
+        answer.beside.into_iter().filter(|(name, value)| name == HARD_FORK || value.get("active").is_some());
+    let foreign = listed.chain(beside.map(|(name, _)| (name, None))).find(|(name, kind)| {
+        name == HARD_FORK || !kind.as_deref().is_some_and(|kind| SOFT_FORK_KINDS.contains(&kind))
+    });
+    let Some((name, kind)) = foreign else { return Ok(()) };
+    let name = quoted(name.as_bytes());
+    let kind = kind.map_or("no kind".to_owned(), |kind| quoted(kind.as_bytes()));
+    Err(wrong(
+        "the rules of Bitcoin".to_owned(),
+        format!("a node that schedules `{name}` ({kind}), a hard fork or a change unknown to this version"),
+    ))
+}
+
+fn wrong(expected: String, found: String) -> NodeError {
+    NodeError::WrongChain { expected, found }
+}

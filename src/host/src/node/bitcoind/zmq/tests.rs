@@ -1,0 +1,131 @@
+//! A subscriber against the publishers it may meet.
+
+use proptest::prelude::*;
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// A publisher that greets, takes the subscription, sends `frames` and keeps the connection.
+async fn publisher(frames: Vec<u8>) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut greeting = [0; GREETING_BYTES];
+        stream.read_exact(&mut greeting).await.unwrap();
+        stream.write_all(&greeting).await.unwrap();
+        let mut ready = vec![0; READY.len() + 2];
+        stream.read_exact(&mut ready).await.unwrap();
+        stream.write_all(&ready).await.unwrap();
+        let mut subscription = vec![0; TOPIC.len() + 3];
+        stream.read_exact(&mut subscription).await.unwrap();
+        stream.write_all(&frames).await.unwrap();
+        // Until the subscriber goes.
+        let _ = stream.read_u8().await;
+        subscription
+    });
+    (address, task)
+}
+
+fn message(content: &[u8], counter: u32) -> Vec<u8> {
+    let counter = counter.to_le_bytes();
+    [frame(MORE, TOPIC), frame(MORE, content), frame(0, &counter)].concat()
+}
+
+fn about_block(letter: u8) -> Vec<u8> {
+    [&[1; 32][..], &[letter]].concat()
+}
+
+#[tokio::test]
+async fn subscribes_to_sequence_and_reads_its_messages() {
+    let (address, task) = publisher(message(&about_block(b'C'), 0)).await;
+    let mut stream = subscribe(address).await.unwrap();
+    let read = read_message(&mut stream).await.unwrap();
+    assert_eq!(read, Message { content: about_block(b'C'), counter: vec![0; 4] });
+    drop(stream);
+    assert_eq!(task.await.unwrap(), b"\0\x09\x01sequence");
+}
+
+#[tokio::test]
+async fn frame_that_claims_a_huge_length_ends_the_connection_and_allocates_nothing() {
+    let (address, _task) = publisher([&[LONG][..], &[0xff; 8]].concat()).await;
+    let mut stream = subscribe(address).await.unwrap();
+    let error = read_message(&mut stream).await.unwrap_err();
+    assert!(error.contains("18446744073709551615"), "{error}");
+}
+
+#[tokio::test]
+async fn messages_that_are_not_sequence_end_the_connection() {
+    let foreign = [frame(MORE, b"rawblock"), frame(0, b"")].concat();
+    let endless = frame(MORE, TOPIC).repeat(9);
+    let commands = frame(COMMAND, b"\x04PING").repeat(40);
+    for frames in [foreign, endless, commands] {
+        let (address, _task) = publisher(frames).await;
+        let mut stream = subscribe(address).await.unwrap();
+        assert!(read_message(&mut stream).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn port_that_speaks_something_else_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(&b"HTTP/1.1 400 Bad Request\r\n".repeat(4)).await.unwrap();
+        let _ = stream.read_u8().await;
+    });
+    assert!(subscribe(address).await.unwrap_err().contains("zmq port"));
+}
+
+#[tokio::test]
+async fn every_loss_of_the_publisher_is_a_hint_and_brings_polling_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let hint = Arc::new(Notify::new());
+    let poll = Duration::from_millis(5);
+    let (pause_in, pause) = watch::channel(poll);
+    let task = tokio::spawn(listen(address, Hints { hint: Arc::clone(&hint), pause: pause_in, poll }));
+    for _ in 0..3 {
+        drop(listener.accept().await.unwrap());
+        hint.notified().await;
+        assert_eq!(*pause.borrow(), poll);
+    }
+    drop(pause);
+    task.await.unwrap();
+}
+
+#[test]
+fn blocks_gaps_and_what_is_not_understood_call_for_a_look() {
+    let looks = |content: Vec<u8>, numbers: &[u32]| {
+        let mut counter = Counter::default();
+        let look = |number: &u32| {
+            let message = Message { content: content.clone(), counter: number.to_le_bytes().to_vec() };
+            message.calls_for_a_look(&mut counter)
+        };
+        numbers.iter().map(look).collect::<Vec<_>>()
+    };
+    let about_mempool = [&[1; 32][..], b"A", &[0; 8]].concat();
+    assert_eq!(looks(about_block(b'C'), &[0, 1]), [true, true]);
+    assert_eq!(looks(about_block(b'D'), &[0, 1]), [true, true]);
+    assert_eq!(looks(about_mempool.clone(), &[4, 5, 6]), [false, false, false]);
+    assert_eq!(looks(about_mempool.clone(), &[4, 6, 7, 0, 1]), [false, true, false, true, false]);
+    assert_eq!(looks(about_mempool, &[u32::MAX, 0]), [false, false]);
+    assert_eq!(looks(b"?".to_vec(), &[0]), [true]);
+}
+
+proptest! {
+    #[test]
+    fn no_message_makes_the_reader_panic(content in any::<Vec<u8>>(), number in any::<Vec<u8>>()) {
+        let message = Message { content, counter: number };
+        let _ = message.calls_for_a_look(&mut Counter::default());
+    }
+
+    #[test]
+    fn any_skipped_number_is_a_gap(numbers in prop::collection::vec(any::<u32>(), 2..20)) {
+        let mut counter = Counter::default();
+        let gaps: Vec<bool> = numbers.iter().map(|number| counter.skipped(*number)).collect();
+        let expected = numbers.windows(2).map(|pair| pair[1] != pair[0].wrapping_add(1));
+        prop_assert_eq!(&gaps[1..], expected.collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,143 @@
+//! A subject's cgroup: made with its limits before the start, read back, emptied and removed after the end.
+//!
+//! Plain files instead of the cgroups-rs crate: that crate cannot address a delegated subtree, ignores failed
+//! writes, and would bring a D-Bus client into the trusted base.
+
+mod discover;
+mod files;
+mod v1;
+mod v2;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use cofferdam_control::Usage;
+use cofferdam_policy::profile::Limits;
+
+pub use discover::CgroupHost;
+pub(crate) use files::remove_leftovers;
+
+use crate::error::Error;
+
+/// The cgroup of one start.
+#[derive(Debug)]
+pub(crate) enum Cgroup {
+    /// One directory in each of the three hierarchies.
+    V1(v1::Group),
+    /// One directory of the unified hierarchy.
+    V2(v2::Group),
+}
+
+/// How a child enters its cgroup.
+pub(crate) enum Entry {
+    /// It writes "0" to each of these (v1).
+    Tasks(Vec<OwnedFd>),
+    /// It is born inside this directory (v2).
+    Born(OwnedFd),
+}
+
+impl Cgroup {
+    /// Makes the cgroup `name` with `limits`; what the kernel has taken is read back and compared.
+    pub(crate) fn create(host: &CgroupHost, name: &str, limits: &Limits) -> Result<Self, Error> {
+        match host {
+            CgroupHost::V1(hierarchies) => v1::Group::create(hierarchies, name, limits).map(Self::V1),
+            CgroupHost::V2(parent) => v2::Group::create(parent, name, limits).map(Self::V2),
+        }
+    }
+
+    pub(crate) fn entry(&self) -> Result<Entry, Error> {
+        match self {
+            Self::V1(group) => group.tasks().map(Entry::Tasks),
+            Self::V2(group) => group.directory().map(Entry::Born),
+        }
+    }
+
+    /// What `/proc/PID/cgroup` of a member must show.
+    pub(crate) fn membership(&self) -> Vec<Membership> {
+        match self {
+            Self::V1(group) => group.membership(),
+            Self::V2(group) => group.membership(),
+        }
+    }
+
+    /// Whether the kernel has killed in it for want of memory.
+    pub(crate) fn was_out_of_memory(&self) -> bool {
+        match self {
+            Self::V1(group) => group.out_of_memory_kills() > 0,
+            Self::V2(group) => group.out_of_memory_kills() > 0,
+        }
+    }
+
+    /// What it uses now; the processor time of v1 comes from the process, by the caller.
+    pub(crate) fn usage(&self, cpu_us_of_process: u64) -> Result<Usage, Error> {
+        match self {
+            Self::V1(group) => group.usage(cpu_us_of_process),
+            Self::V2(group) => group.usage(),
+        }
+    }
+
+    /// Kills what is left in it and removes it.
+    pub(crate) fn remove(self) -> Result<(), Error> {
+        let directories: Vec<PathBuf> = match self {
+            Self::V1(group) => group.into_directories(),
+            Self::V2(group) => vec![group.into_directory()],
+        };
+        directories.iter().try_for_each(|directory| files::remove(directory))
+    }
+
+    /// In one word, for the launch line.
+    pub(crate) fn version(&self) -> &'static str {
+        match self {
+            Self::V1(_) => "v1",
+            Self::V2(_) => "v2",
+        }
+    }
+}
+
+/// The kernel keeps whole pages: a limit is rounded down, so that never more is allowed than was said.
+fn whole_pages(bytes: u64) -> u64 {
+    const PAGE_BYTES: u64 = 4096;
+    bytes / PAGE_BYTES * PAGE_BYTES
+}
+
+fn cpu_quota_us(percent: u32) -> u64 {
+    v1::CPU_PERIOD_US * u64::from(percent) / 100
+}
+
+/// Where swap is not accounted for it must not exist, or the memory limit would be none.
+fn require_no_swap(directory: &Path) -> Result<(), Error> {
+    let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
+    // The first line is the table's head.
+    if swaps.lines().nth(1).is_none() {
+        return Ok(());
+    }
+    let cause = "this kernel does not account for swap, and swap is on: run `swapoff -a` or boot with swapaccount=1";
+    Err(files::error(directory, "keep the module from swapping", cause))
+}
+
+/// One line of /proc/PID/cgroup as it must be when the process is where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// The hierarchy's controller; empty for v2.
+    controller: &'static str,
+    /// How the path ends: this launcher's directory and the subject's.
+    ending: String,
+}
+
+impl Membership {
+    fn new(controller: &'static str, directory: &Path) -> Self {
+        let name = |path: Option<&Path>| {
+            path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        Self { controller, ending: format!("/{}/{}", name(directory.parent()), name(Some(directory))) }
+    }
+
+    /// Whether the text of /proc/PID/cgroup shows this membership.
+    pub(crate) fn is_shown_in(&self, proc_cgroup: &str) -> bool {
+        proc_cgroup.lines().any(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+            controllers.split(',').any(|name| name == self.controller) && path.ends_with(&self.ending)
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! cgroup v1: one directory in each of the memory, cpu and pids hierarchies. cgroups(7).
+
+use std::fs::OpenOptions;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use cofferdam_control::Usage;
+use cofferdam_policy::profile::Limits;
+
+use super::{Membership, files};
+use crate::error::Error;
+
+/// The period over which processor time is shared out, in microseconds; the kernel's default.
+pub(super) const CPU_PERIOD_US: u64 = 100_000;
+
+/// One directory a hierarchy: memory, cpu, pids.
+#[derive(Debug)]
+pub(crate) struct Group {
+    memory: PathBuf,
+    cpu: PathBuf,
+    pids: PathBuf,
+}
+
+impl Group {
+    pub(super) fn create(parents: &[PathBuf; 3], name: &str, limits: &Limits) -> Result<Self, Error> {
+        let [memory, cpu, pids] = parents.each_ref().map(|parent| parent.join(name));
+        let group = Self { memory, cpu, pids };
+        if let Err(error) = group.make_and_limit(limits) {
+            // What was made is removed; the first error is the one that tells.
+            for directory in group.into_directories() {
+                let _first_error_counts = files::remove(&directory);
+            }
+            return Err(error);
+        }
+        Ok(group)
+    }
+
+    fn make_and_limit(&self, limits: &Limits) -> Result<(), Error> {
+        for directory in [&self.memory, &self.cpu, &self.pids] {
+            files::make(directory)?;
+        }
+        let bytes = super::whole_pages(limits.memory_bytes.value).to_string();
+        files::limit(&self.memory, "memory.limit_in_bytes", &bytes)?;
+        // Memory and swap together: no swap beside the memory. Absent where swap is not accounted for.
+        if self.memory.join("memory.memsw.limit_in_bytes").exists() {
+            files::limit(&self.memory, "memory.memsw.limit_in_bytes", &bytes)?;
+        } else {
+            super::require_no_swap(&self.memory)?;
+        }
+        let quota = super::cpu_quota_us(limits.cpu_percent.value);
+        files::limit(&self.cpu, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+        files::limit(&self.cpu, "cpu.cfs_quota_us", &quota.to_string())?;
+        files::limit(&self.pids, "pids.max", &limits.tasks.value.to_string())
+    }
+
+    /// The files by which a single-threaded child moves itself. Writing `tasks` takes no lock that waits for
+    /// an RCU grace period, as `cgroup.procs` does: 0.07 ms against 7 to 14 ms for a cold start.
+    pub(super) fn tasks(&self) -> Result<Vec<OwnedFd>, Error> {
+        [&self.memory, &self.cpu, &self.pids]
+            .map(|directory| {
+                let path = directory.join("tasks");
+                let opened = OpenOptions::new().write(true).open(&path);
+                opened.map(OwnedFd::from).map_err(|cause| files::error(&path, "open", cause))
+            })
+            .into_iter()
+            .collect()
+    }
+
+    pub(super) fn membership(&self) -> Vec<Membership> {
+        [("memory", &self.memory), ("cpu", &self.cpu), ("pids", &self.pids)]
+            .map(|(controller, directory)| Membership::new(controller, directory))
+            .to_vec()
+    }
+
+    pub(super) fn out_of_memory_kills(&self) -> u64 {
+        files::keyed(&self.memory, "memory.oom_control", "oom_kill ").unwrap_or(0)
+    }
+
+    pub(super) fn usage(&self, cpu_us: u64) -> Result<Usage, Error> {
+        Ok(Usage {
+            memory_bytes: files::number(&self.memory, "memory.usage_in_bytes")?,
+            cpu_us,
+            tasks: files::number(&self.pids, "pids.current")?,
+        })
+    }
+
+    pub(super) fn into_directories(self) -> Vec<PathBuf> {
+        vec![self.memory, self.cpu, self.pids]
+    }
+}

@@ -1,0 +1,67 @@
+//! cgroup v2: one directory, into which the child is born. cgroups(7), Documentation/admin-guide/cgroup-v2.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use cofferdam_control::Usage;
+use cofferdam_policy::profile::Limits;
+
+use super::{Membership, files};
+use super::v1::CPU_PERIOD_US;
+use crate::error::Error;
+
+/// One directory of the unified hierarchy.
+#[derive(Debug)]
+pub(crate) struct Group(PathBuf);
+
+impl Group {
+    pub(super) fn create(parent: &Path, name: &str, limits: &Limits) -> Result<Self, Error> {
+        let group = Self(parent.join(name));
+        files::make(&group.0)?;
+        if let Err(error) = group.limit(limits) {
+            let _first_error_counts = files::remove(&group.0);
+            return Err(error);
+        }
+        Ok(group)
+    }
+
+    fn limit(&self, limits: &Limits) -> Result<(), Error> {
+        let bytes = super::whole_pages(limits.memory_bytes.value).to_string();
+        files::limit(&self.0, "memory.max", &bytes)?;
+        if self.0.join("memory.swap.max").exists() {
+            files::limit(&self.0, "memory.swap.max", "0")?;
+        } else {
+            super::require_no_swap(&self.0)?;
+        }
+        // All of the module dies for want of memory, not one of its threads' groups.
+        files::limit(&self.0, "memory.oom.group", "1")?;
+        let quota = super::cpu_quota_us(limits.cpu_percent.value);
+        files::limit(&self.0, "cpu.max", &format!("{quota} {CPU_PERIOD_US}"))?;
+        files::limit(&self.0, "pids.max", &limits.tasks.value.to_string())
+    }
+
+    pub(super) fn directory(&self) -> Result<OwnedFd, Error> {
+        File::open(&self.0).map(OwnedFd::from).map_err(|cause| files::error(&self.0, "open", cause))
+    }
+
+    pub(super) fn membership(&self) -> Vec<Membership> {
+        vec![Membership::new("", &self.0)]
+    }
+
+    pub(super) fn out_of_memory_kills(&self) -> u64 {
+        files::keyed(&self.0, "memory.events", "oom_kill ").unwrap_or(0)
+    }
+
+    pub(super) fn usage(&self) -> Result<Usage, Error> {
+        Ok(Usage {
+            memory_bytes: files::number(&self.0, "memory.current")?,
+            cpu_us: files::keyed(&self.0, "cpu.stat", "usage_usec ")?,
+            tasks: files::number(&self.0, "pids.current")?,
+        })
+    }
+
+    pub(super) fn into_directory(self) -> PathBuf {
+        self.0
+    }
+}

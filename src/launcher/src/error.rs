@@ -1,0 +1,121 @@
+//! Everything that can go wrong here, each with what was being done, to whom, and what to do about it.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use crate::step::Step;
+
+/// An error of the launcher. Its text names the step, the subject and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A layer that cannot be had here, and that the config does not allow to be missing.
+    #[error("{layer} cannot be had on this host: {why}; {remedy}")]
+    LayerMissing {
+        /// The layer's name in `sandbox.allow_missing`.
+        layer: &'static str,
+        /// What was found.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A step of the child failed before exec; nothing of the program ran.
+    #[error("start {subject}: step {}: {errno} ({})", step.as_str(), step.remedy())]
+    Step {
+        /// Who was being started.
+        subject: String,
+        /// Which step.
+        step: Step,
+        /// The kernel's reason.
+        errno: Errno,
+    },
+    /// The namespaces of a start could not be prepared.
+    #[error("start {subject}: {doing}: {cause} ({remedy})")]
+    Prepare {
+        /// Who was being started.
+        subject: String,
+        /// What was being done.
+        doing: String,
+        /// The reason.
+        cause: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The program of a module is not one that can be run.
+    #[error("program {}: {problem}; {remedy}", path.display())]
+    Program {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A file or directory of the operator's.
+    #[error("{doing} {}: {cause}{}", path.display(), hint(remedy))]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// The reason.
+        cause: String,
+        /// What to do; may be empty.
+        remedy: &'static str,
+    },
+    /// A cgroup could not be made, limited or removed.
+    #[error("cgroup {}: {doing}: {cause}", path.display())]
+    Cgroup {
+        /// The cgroup's directory.
+        path: PathBuf,
+        /// What was being done.
+        doing: String,
+        /// The reason.
+        cause: String,
+    },
+    /// The confined process is not confined as it should be. It has been killed.
+    #[error("start {subject}: the process is not what its profile says: {finding}; it was killed. \
+             This is a defect of Cofferdam or of this kernel: please report it")]
+    NotConfined {
+        /// Who.
+        subject: String,
+        /// What was found.
+        finding: String,
+    },
+    /// A system call of the launcher itself.
+    #[error("{doing}: {errno}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// The kernel's reason.
+        errno: Errno,
+    },
+    /// The policy cannot be compiled.
+    #[error("compile the system call filter")]
+    Filter(#[from] crate::filter::FilterTooLong),
+    /// The config or a manifest is wrong. The text names file, line, key and fix.
+    #[error("{0}")]
+    Document(String),
+    /// The core and the launcher do not understand each other.
+    #[error("control socket: {0}")]
+    Control(String),
+}
+
+fn hint(remedy: &str) -> String {
+    if remedy.is_empty() { String::new() } else { format!(" ({remedy})") }
+}
+
+/// Names what was being done when a system call of the launcher failed.
+pub(crate) fn system(doing: &'static str) -> impl FnOnce(Errno) -> Error {
+    move |errno| Error::System { doing, errno }
+}
+
+/// Names the file when reading or writing one failed.
+pub(crate) fn file(
+    doing: &'static str,
+    path: impl Into<PathBuf>,
+    remedy: &'static str,
+) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.into();
+    move |error| Error::File { doing, path, cause: error.to_string(), remedy }
+}

@@ -1,0 +1,137 @@
+//! Host uids. Run as root, each module has a block of its own and its data directory belongs to the block's
+//! first uid; the directory's owner is the record of the assignment, so that it survives restarts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use cofferdam_config::Sandbox;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid};
+
+use crate::error::{Error, file};
+use crate::host::{Host, Privilege};
+use crate::namespaces::OutsideId;
+
+/// The core's block; modules have the blocks from 1 on.
+const CORE_BLOCK: u32 = 0;
+
+/// Gives each name its uid and its data directory below `parent`, making what is missing. One that cannot be
+/// had does not keep the others from theirs.
+pub(crate) fn assign(
+    host: &Host,
+    uid_base: u32,
+    parent: &Path,
+    names: &[String],
+) -> Result<BTreeMap<String, Result<(OutsideId, OwnedFd), Error>>, Error> {
+    make_directory(parent, 0o711)?;
+    let mut taken = BTreeSet::from([CORE_BLOCK]);
+    // Every directory counts, also that of a module that is not installed now: its data keeps its owner.
+    for entry in fs::read_dir(parent).map_err(file("list", parent, ""))? {
+        let metadata = entry.and_then(|entry| entry.metadata()).map_err(file("list", parent, ""))?;
+        taken.extend(block_of(metadata.uid(), uid_base));
+    }
+    let mut assigned = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let outcome = one(host, uid_base, &parent.join(name), &mut taken, &mut seen);
+        assigned.insert(name.clone(), outcome);
+    }
+    Ok(assigned)
+}
+
+/// The core's uid and its state directory.
+pub(crate) fn assign_core(host: &Host, uid_base: u32, path: &Path) -> Result<(OutsideId, OwnedFd), Error> {
+    let id = id_of_block(host, uid_base, CORE_BLOCK);
+    Ok((id, own(host, path, id)?))
+}
+
+fn one(
+    host: &Host,
+    uid_base: u32,
+    path: &Path,
+    taken: &mut BTreeSet<u32>,
+    seen: &mut BTreeSet<u32>,
+) -> Result<(OutsideId, OwnedFd), Error> {
+    if host.privilege == Privilege::User {
+        let id = id_of_block(host, uid_base, CORE_BLOCK);
+        return Ok((id, own(host, path, id)?));
+    }
+    let owner = fs::symlink_metadata(path).ok().and_then(|metadata| block_of(metadata.uid(), uid_base));
+    let block = match owner {
+        Some(block) if block != CORE_BLOCK && seen.insert(block) => block,
+        Some(_) => {
+            return Err(Error::File {
+                doing: "take the data directory",
+                path: path.to_owned(),
+                cause: "it belongs to the uid of another module or of the core".to_owned(),
+                remedy: "it was copied: remove it, or chown -R it to root and empty it",
+            });
+        }
+        None => (1..Sandbox::MAX_MODULES).find(|block| !taken.contains(block)).ok_or_else(|| Error::File {
+            doing: "find a uid for",
+            path: path.to_owned(),
+            cause: format!("all {} blocks are taken", Sandbox::MAX_MODULES),
+            remedy: "remove data directories of modules that are gone",
+        })?,
+    };
+    taken.insert(block);
+    seen.insert(block);
+    let id = id_of_block(host, uid_base, block);
+    Ok((id, own(host, path, id)?))
+}
+
+fn block_of(uid: u32, uid_base: u32) -> Option<u32> {
+    let offset = uid.checked_sub(uid_base)?;
+    let block = offset / Sandbox::UIDS_PER_MODULE;
+    (block < Sandbox::MAX_MODULES && offset % Sandbox::UIDS_PER_MODULE == 0).then_some(block)
+}
+
+fn id_of_block(host: &Host, uid_base: u32, block: u32) -> OutsideId {
+    match host.privilege {
+        Privilege::Root => {
+            let id = uid_base + block * Sandbox::UIDS_PER_MODULE;
+            OutsideId { uid: id, gid: id }
+        }
+        Privilege::User => OutsideId { uid: host.uid.as_raw(), gid: host.gid.as_raw() },
+    }
+}
+
+/// Makes the directory if it is missing, gives it to `id`, and opens it. One with content that belongs to
+/// someone else is refused: giving away what is inside is the operator's decision.
+fn own(host: &Host, path: &Path, id: OutsideId) -> Result<OwnedFd, Error> {
+    make_directory(path, 0o700)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let directory = open(path, flags, Mode::empty())
+        .map_err(|errno| file("open", path, "a data directory must not be a symbolic link")(errno.into()))?;
+    let metadata = nix::sys::stat::fstat(&directory)
+        .map_err(|errno| file("look at", path, "")(errno.into()))?;
+    if metadata.st_uid == id.uid {
+        return Ok(directory);
+    }
+    let empty = fs::read_dir(path).map_err(file("list", path, ""))?.next().is_none();
+    if host.privilege == Privilege::Root && empty {
+        let (uid, gid) = (Some(Uid::from_raw(id.uid)), Some(Gid::from_raw(id.gid)));
+        // The open directory is the one that was looked at, whatever the path now says.
+        nix::unistd::fchown(&directory, uid, gid)
+            .map_err(|errno| file("chown", path, "")(errno.into()))?;
+        return Ok(directory);
+    }
+    Err(Error::File {
+        doing: "take the data directory",
+        path: path.to_owned(),
+        cause: format!("it has content and belongs to uid {}, not to {}", metadata.st_uid, id.uid),
+        remedy: "chown -R it to that uid and gid if the content is this module's",
+    })
+}
+
+pub(crate) fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(file("create", path, "may this user write there?"))
+}

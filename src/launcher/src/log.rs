@@ -1,0 +1,241 @@
+//! The operator's log: one line a record on standard error. What subjects write is hostile: escaped, cut and
+//! rate-limited before it reaches a terminal.
+
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+
+/// The longest line shown of what a subject writes, in bytes; the rest of the line is dropped.
+const MAX_LINE_BYTES: usize = 4096;
+/// What is read at most from one pipe before the next descriptor has its turn.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Writes one line. A log that cannot be written to (a closed terminal) must not stop the launcher.
+pub(crate) fn line(subject: &str, text: &str) {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let record = format!("{hour:02}:{minute:02}:{second:02}Z {subject:<14} {text}\n");
+    let _nobody_reads = std::io::stderr().lock().write_all(record.as_bytes());
+}
+
+/// Writes an error and its causes in one line.
+pub(crate) fn error(subject: &str, error: &dyn std::error::Error) {
+    let mut text = format!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    line(subject, &text);
+}
+
+/// How many lines a subject may write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineRate {
+    /// At once.
+    pub(crate) burst: u32,
+    /// In the long run, a second.
+    pub(crate) per_second: u32,
+}
+
+/// What a module may print: enough for a panic with its backtrace, too little to drown the operator's log.
+pub(crate) const MODULE_RATE: LineRate = LineRate { burst: 200, per_second: 20 };
+/// The core prints a line for each event and each module's log record, which it limits itself.
+pub(crate) const CORE_RATE: LineRate = LineRate { burst: 5000, per_second: 1000 };
+
+/// A bucket that fills with time and empties with use.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    rate: LineRate,
+    level: u32,
+    filled: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: LineRate, now: Instant) -> Self {
+        Self { rate, level: rate.burst, filled: now }
+    }
+
+    /// Takes one from the bucket, if there is one.
+    pub(crate) fn take(&mut self, now: Instant) -> Taken {
+        self.fill(now);
+        match self.level.checked_sub(1) {
+            Some(left) => {
+                self.level = left;
+                Taken::Yes
+            }
+            None => Taken::Empty,
+        }
+    }
+
+    /// Whether there is one to take.
+    pub(crate) fn is_empty(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.level == 0
+    }
+
+    /// How long until there is one.
+    pub(crate) fn pause(&self) -> Duration {
+        Duration::from_secs(1) / self.rate.per_second.max(1)
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.filled);
+        let pause = self.pause();
+        let whole = elapsed.as_nanos() / pause.as_nanos().max(1);
+        let added = u32::try_from(whole).unwrap_or(u32::MAX);
+        if added > 0 {
+            self.level = self.level.saturating_add(added).min(self.rate.burst);
+            // What does not make a whole one is kept for the next time.
+            self.filled = if self.level == self.rate.burst { now } else { self.filled + pause * added };
+        }
+    }
+}
+
+/// Whether there was one to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// There was.
+    Yes,
+    /// There was none.
+    Empty,
+}
+
+/// One of a subject's output pipes, read line by line.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pipe: OwnedFd,
+    partial: Vec<u8>,
+    /// The present line is over its length: what follows up to its end is dropped.
+    overlong: bool,
+    bucket: Bucket,
+    dropped: u64,
+    open: bool,
+}
+
+impl Output {
+    pub(crate) fn new(pipe: OwnedFd, rate: LineRate, now: Instant) -> Self {
+        let bucket = Bucket::new(rate, now);
+        Self { pipe, partial: Vec::new(), overlong: false, bucket, dropped: 0, open: true }
+    }
+
+    /// The pipe, while its other end may still be written to.
+    pub(crate) fn to_poll(&self) -> Option<BorrowedFd<'_>> {
+        self.open.then(|| self.pipe.as_fd())
+    }
+
+    /// Reads what is there, up to a bound, and logs whole lines.
+    pub(crate) fn read(&mut self, subject: &str, now: Instant) {
+        let mut buffer = [0_u8; READ_BYTES];
+        match nix::unistd::read(&self.pipe, &mut buffer) {
+            Ok(0) => self.open = false,
+            Ok(count) => self.take(buffer.get(..count).unwrap_or_default(), subject, now),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(_) => self.open = false,
+        }
+    }
+
+    /// Reads what the subject left behind when it ended.
+    pub(crate) fn drain(&mut self, subject: &str, now: Instant) {
+        // A pipe holds 64 KiB by default: this many reads empty it.
+        for _ in 0..8 {
+            if self.open {
+                self.read(subject, now);
+            }
+        }
+        if !self.partial.is_empty() {
+            self.end_line(subject, now);
+        }
+        if self.dropped > 0 {
+            line(subject, &format!("({} lines not shown: it writes too fast)", self.dropped));
+        }
+        self.open = false;
+    }
+
+    fn take(&mut self, bytes: &[u8], subject: &str, now: Instant) {
+        for byte in bytes {
+            if *byte == b'\n' {
+                self.end_line(subject, now);
+            } else if self.partial.len() < MAX_LINE_BYTES {
+                self.partial.push(*byte);
+            } else {
+                self.overlong = true;
+            }
+        }
+    }
+
+    fn end_line(&mut self, subject: &str, now: Instant) {
+        if self.bucket.take(now) == Taken::Yes {
+            if self.dropped > 0 {
+                line(subject, &format!("({} lines not shown: it writes too fast)", self.dropped));
+                self.dropped = 0;
+            }
+            let cut = if self.overlong { " (cut)" } else { "" };
+            line(subject, &format!("{}{cut}", escape(&String::from_utf8_lossy(&self.partial))));
+        } else {
+            self.dropped += 1;
+        }
+        self.partial.clear();
+        self.overlong = false;
+    }
+}
+
+/// Shows control characters and those that change the direction of text as escapes: a terminal obeys none.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let harmful = character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if harmful && character != '\t' {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_terminal_escape_is_shown_and_not_obeyed() {
+        assert_eq!(escape("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(escape("safe \u{202e}txt.exe"), "safe \\u{202e}txt.exe");
+    }
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(LineRate { burst: 3, per_second: 10 }, start);
+        let burst = (0..5).filter(|_| bucket.take(start) == Taken::Yes).count();
+        assert_eq!(burst, 3);
+        let later = start + Duration::from_millis(250);
+        let rate = (0..5).filter(|_| bucket.take(later) == Taken::Yes).count();
+        assert_eq!(rate, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_keeps_a_control_character(text in "\\PC{0,40}[\\x00-\\x1f\\x7f]{0,5}\\PC{0,40}") {
+            prop_assert!(!escape(&text).chars().any(|c| c.is_control() && c != '\t'));
+        }
+
+        #[test]
+        fn a_bucket_never_gives_more_than_burst_and_rate(steps in prop::collection::vec(0_u64..300, 1..100)) {
+            let start = Instant::now();
+            let mut bucket = Bucket::new(LineRate { burst: 5, per_second: 20 }, start);
+            let mut now = start;
+            let mut taken = 0_u128;
+            for step in steps {
+                now += Duration::from_millis(step);
+                taken += u128::from(bucket.take(now) == Taken::Yes);
+            }
+            prop_assert!(taken <= 5 + (now - start).as_millis() / 50 + 1);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! From a manifest, what the operator decided and the policy to a complete profile. It is a total function:
+//! whatever could be wrong was refused when its inputs were parsed. More capabilities never take anything
+//! away, fewer never add anything, and nothing a module declares changes its walls: only what it may ask.
+
+use crate::profile::{
+    EnvironmentRule, Limit, Limits, Linkage, Namespace, NamespaceRule, Network, Profile, Resource,
+    RlimitRule, Subject, SyscallPolicy, Weakening,
+};
+use crate::tables::{Reach, Tables, Template};
+use cofferdam_manifest::{CapabilitySet, ConfigKey, Manifest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The reason of a limit that is not the policy's.
+const SET_BY_OPERATOR: &str = "set by the operator's config";
+
+/// What the operator grants a module. Granting what it did not declare grants nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Grants {
+    /// All it declares.
+    #[default]
+    AsDeclared,
+    /// What it declares and this set holds.
+    Only(CapabilitySet),
+}
+
+impl From<Option<CapabilitySet>> for Grants {
+    fn from(grants: Option<CapabilitySet>) -> Self {
+        grants.map_or(Self::AsDeclared, Self::Only)
+    }
+}
+
+/// Limits that the operator sets instead of the policy's; `None`: the policy's stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Memory, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processor time in percent of one core.
+    pub cpu_percent: Option<u32>,
+    /// Threads and processes.
+    pub tasks: Option<u32>,
+    /// Open descriptors (RLIMIT_NOFILE).
+    pub descriptors: Option<u32>,
+}
+
+/// What the operator decided about one module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// Its capabilities.
+    pub grants: Grants,
+    /// Its limits.
+    pub overrides: Overrides,
+    /// Its settings, which become `MODULE_CONFIG_<KEY>`.
+    pub settings: BTreeMap<ConfigKey, String>,
+    /// Layers that may be missing, from [`Tables::weakening`].
+    pub weakened_by: Vec<Weakening>,
+}
+
+/// What the host core needs besides the policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CoreNeeds {
+    /// The TCP ports of the node; empty: there is no node to connect to, and the core gets no network.
+    pub connect_ports: BTreeSet<u16>,
+    /// Its limits.
+    pub overrides: Overrides,
+    /// Layers that may be missing, from [`Tables::weakening`].
+    pub weakened_by: Vec<Weakening>,
+}
+
+/// The profile of a module.
+#[must_use]
+pub fn derive(manifest: &Manifest, decisions: &Decisions, linkage: Linkage, tables: &Tables) -> Profile {
+    let declared = manifest.capabilities();
+    let granted = match &decisions.grants {
+        Grants::AsDeclared => declared.clone(),
+        Grants::Only(set) => declared.intersection(set),
+    };
+    let name = manifest.name().clone();
+    let (Reach::None { why } | Reach::Node { without_ports: why, .. }) = &tables.module.network;
+    assemble(Parts {
+        template: &tables.module,
+        subject: Subject::Module { name, version: manifest.version().to_string() },
+        linkage,
+        extra_namespace: None,
+        network: Network::None { why: why.clone() },
+        syscalls: tables.calls.module(linkage),
+        withheld: declared.difference(&granted),
+        granted,
+        settings: &decisions.settings,
+        overrides: &decisions.overrides,
+        weakened_by: &decisions.weakened_by,
+    })
+}
+
+/// The profile of the host core.
+#[must_use]
+pub fn derive_core(needs: &CoreNeeds, linkage: Linkage, tables: &Tables) -> Profile {
+    let ports: Vec<u16> = needs.connect_ports.iter().copied().collect();
+    let (network, syscalls, extra_namespace) = match &tables.core.network {
+        Reach::Node { why, .. } if !ports.is_empty() => {
+            let network = Network::Host { connect_ports: ports, why: why.clone() };
+            (network, tables.calls.core_network(linkage), None)
+        }
+        Reach::None { why } | Reach::Node { without_ports: why, .. } => {
+            let namespace = NamespaceRule { namespace: Namespace::Net, why: why.clone() };
+            (Network::None { why: why.clone() }, tables.calls.core(linkage), Some(namespace))
+        }
+    };
+    assemble(Parts {
+        template: &tables.core,
+        subject: Subject::Core,
+        linkage,
+        extra_namespace,
+        network,
+        syscalls,
+        withheld: CapabilitySet::new(),
+        granted: CapabilitySet::new(),
+        settings: &BTreeMap::new(),
+        overrides: &needs.overrides,
+        weakened_by: &needs.weakened_by,
+    })
+}
+
+/// What a profile is made of.
+struct Parts<'p> {
+    template: &'p Template,
+    subject: Subject,
+    linkage: Linkage,
+    extra_namespace: Option<NamespaceRule>,
+    network: Network,
+    syscalls: &'p SyscallPolicy,
+    granted: CapabilitySet,
+    withheld: CapabilitySet,
+    settings: &'p BTreeMap<ConfigKey, String>,
+    overrides: &'p Overrides,
+    weakened_by: &'p [Weakening],
+}
+
+fn assemble(parts: Parts<'_>) -> Profile {
+    let template = parts.template;
+    let label = parts.subject.label();
+    let mut namespaces = template.namespaces.clone();
+    namespaces.extend(parts.extra_namespace);
+    namespaces.sort_by_key(|rule| rule.namespace);
+    namespaces.dedup_by_key(|rule| rule.namespace);
+    Profile {
+        arguments: template.arguments.iter().map(|text| text.replace("{name}", label)).collect(),
+        linkage: parts.linkage,
+        namespaces,
+        data: template.data.clone(),
+        libraries: match parts.linkage {
+            Linkage::Static => Vec::new(),
+            Linkage::Dynamic => template.libraries.clone(),
+        },
+        network: parts.network,
+        syscalls: parts.syscalls.clone(),
+        limits: limits(&template.limits, parts.overrides),
+        rlimits: template.rlimits.iter().map(|rule| rlimit(rule, parts.overrides)).collect(),
+        environment: environment(template, parts.settings),
+        descriptors: template.descriptors.clone(),
+        granted: parts.granted,
+        withheld: parts.withheld,
+        weakened_by: parts.weakened_by.to_vec(),
+        subject: parts.subject,
+    }
+}
+
+fn limits(policy: &Limits, overrides: &Overrides) -> Limits {
+    Limits {
+        memory_bytes: limit(&policy.memory_bytes, overrides.memory_bytes),
+        cpu_percent: limit(&policy.cpu_percent, overrides.cpu_percent),
+        tasks: limit(&policy.tasks, overrides.tasks),
+    }
+}
+
+fn limit<T: Clone>(policy: &Limit<T>, set: Option<T>) -> Limit<T> {
+    set.map_or_else(|| policy.clone(), |value| Limit { value, why: SET_BY_OPERATOR.to_owned() })
+}
+
+fn rlimit(policy: &RlimitRule, overrides: &Overrides) -> RlimitRule {
+    match (policy.resource, overrides.descriptors) {
+        (Resource::Nofile, Some(descriptors)) => RlimitRule {
+            resource: Resource::Nofile,
+            value: u64::from(descriptors),
+            why: SET_BY_OPERATOR.to_owned(),
+        },
+        _ => policy.clone(),
+    }
+}
+
+/// The policy's variables and the settings; where two settings give the same variable, the first one stays.
+fn environment(template: &Template, settings: &BTreeMap<ConfigKey, String>) -> Vec<EnvironmentRule> {
+    let mut variables = template.environment.clone();
+    let Some(why) = &template.settings_why else { return variables };
+    for (key, value) in settings {
+        let name = key.environment_name();
+        if variables.iter().all(|variable| variable.name != name) {
+            variables.push(EnvironmentRule { name, value: value.clone(), why: why.clone() });
+        }
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! Parses module.toml and core.toml: everything of a profile that does not depend on one module, except the
+//! system calls.
+
+use super::checks::{named, once, why};
+use crate::profile::{
+    Access, Descriptor, DescriptorRule, DirectoryRule, EnvironmentRule, Limit, Limits, Namespace,
+    NamespaceRule, Resource, RlimitRule,
+};
+use cofferdam_document::{DocumentError, Source, Spanned};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// What one policy file says about its subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template {
+    pub(crate) namespaces: Vec<NamespaceRule>,
+    pub(crate) data: DirectoryRule,
+    pub(crate) libraries: Vec<DirectoryRule>,
+    pub(crate) network: Reach,
+    pub(crate) limits: Limits,
+    pub(crate) rlimits: Vec<RlimitRule>,
+    pub(crate) descriptors: Vec<DescriptorRule>,
+    pub(crate) environment: Vec<EnvironmentRule>,
+    /// Why settings are passed in the environment; `None`: they are not.
+    pub(crate) settings_why: Option<String>,
+    /// May hold `{name}`.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// What the policy lets the subject reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    None { why: String },
+    Node { why: String, without_ports: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    namespace: Vec<RawNamespace>,
+    data: RawDirectory,
+    library: Vec<RawDirectory>,
+    network: RawNetwork,
+    limits: RawLimits,
+    rlimit: Vec<RawRlimit>,
+    descriptor: Vec<RawDescriptor>,
+    environment: RawEnvironment,
+    settings: Option<RawReason>,
+    arguments: RawArguments,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawNamespace {
+    name: Spanned<String>,
+    why: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDirectory {
+    inside: Spanned<String>,
+    access: Spanned<String>,
+    why: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawNetwork {
+    reach: Spanned<String>,
+    why: Spanned<String>,
+    without_ports: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    memory_mib: RawLimit,
+    cpu_percent: RawLimit,
+    tasks: RawLimit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimit {
+    value: Spanned<u32>,
+    why: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRlimit {
+    resource: Spanned<String>,
+    value: u64,
+    why: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDescriptor {
+    number: Spanned<u8>,
+    is: Spanned<String>,
+    why: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEnvironment {
+    variables: Vec<RawVariable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVariable {
+    name: Spanned<String>,
+    value: String,
+    why: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawReason {
+    why: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawArguments {
+    values: Vec<String>,
+    why: Spanned<String>,
+}
+
+/// Parses the file.
+pub(crate) fn parse(source: Source<'_>) -> Result<Template, DocumentError> {
+    let raw: Raw = source.read()?;
+    why(source, "arguments.why", &raw.arguments.why)?;
+    Ok(Template {
+        namespaces: namespaces(source, &raw.namespace)?,
+        data: directory(source, "data", &raw.data, Access::ReadWrite)?,
+        libraries: libraries(source, &raw.library)?,
+        network: reach(source, &raw.network)?,
+        limits: limits(source, &raw.limits)?,
+        rlimits: rlimits(source, &raw.rlimit)?,
+        descriptors: descriptors(source, &raw.descriptor)?,
+        environment: environment(source, &raw.environment)?,
+        settings_why: raw.settings.map(|raw| why(source, "settings.why", &raw.why)).transpose()?,
+        arguments: raw.arguments.values,
+    })
+}
+
+fn namespaces(source: Source<'_>, raw: &[RawNamespace]) -> Result<Vec<NamespaceRule>, DocumentError> {
+    let choices = Namespace::ALL.map(|namespace| (namespace.as_str(), namespace));
+    let mut seen = BTreeSet::new();
+    let rule = |raw: &RawNamespace| {
+        let namespace = named(source, "namespace.name", &raw.name, &choices)?;
+        once(source, "namespace.name", &raw.name, seen.insert(namespace))?;
+        Ok(NamespaceRule { namespace, why: why(source, "namespace.why", &raw.why)? })
+    };
+    raw.iter().map(rule).collect()
+}
+
+fn libraries(source: Source<'_>, raw: &[RawDirectory]) -> Result<Vec<DirectoryRule>, DocumentError> {
+    let mut seen = BTreeSet::new();
+    let rule = |raw: &RawDirectory| {
+        once(source, "library.inside", &raw.inside, seen.insert(raw.inside.get_ref().clone()))?;
+        directory(source, "library", raw, Access::ReadExecute)
+    };
+    raw.iter().map(rule).collect()
+}
+
+/// A directory with the one kind of access that its place allows: what can be written is never executed.
+fn directory(
+    source: Source<'_>,
+    table: &str,
+    raw: &RawDirectory,
+    access: Access,
+) -> Result<DirectoryRule, DocumentError> {
+    let name = match access {
+        Access::ReadWrite => "read_write",
+        Access::ReadExecute => "read_execute",
+    };
+    let inside = raw.inside.get_ref();
+    let plain = |component: &str| !component.is_empty() && component != "." && component != "..";
+    if !inside.strip_prefix('/').is_some_and(|path| path.split('/').all(plain)) {
+        let fix = "write an absolute path without `.`, `..` and a slash at its end";
+        return Err(source.error(raw.inside.span(), &format!("{table}.inside"), "not a plain path", fix));
+    }
+    Ok(DirectoryRule {
+        inside: inside.clone(),
+        access: named(source, &format!("{table}.access"), &raw.access, &[(name, access)])?,
+        why: why(source, &format!("{table}.why"), &raw.why)?,
+    })
+}
+
+fn reach(source: Source<'_>, raw: &RawNetwork) -> Result<Reach, DocumentError> {
+    let node = named(source, "network.reach", &raw.reach, &[("none", false), ("node", true)])?;
+    let reason = why(source, "network.why", &raw.why)?;
+    match (node, &raw.without_ports) {
+        (false, None) => Ok(Reach::None { why: reason }),
+        (true, Some(text)) => {
+            Ok(Reach::Node { why: reason, without_ports: why(source, "network.without_ports", text)? })
+        }
+        (true, None) | (false, Some(_)) => {
+            let problem = "`without_ports` and `reach = \"node\"` belong together";
+            Err(source.error(raw.reach.span(), "network.reach", problem, "write both or neither"))
+        }
+    }
+}
+
+fn limits(source: Source<'_>, raw: &RawLimits) -> Result<Limits, DocumentError> {
+    let limit = |key: &str, raw: &RawLimit| {
+        let value = source.in_range(key, &raw.value, 1..=u32::MAX, "a limit of 0 starts nothing")?;
+        Ok(Limit { value, why: why(source, key, &raw.why)? })
+    };
+    let memory = limit("limits.memory_mib", &raw.memory_mib)?;
+    Ok(Limits {
+        memory_bytes: Limit { value: u64::from(memory.value) << 20, why: memory.why },
+        cpu_percent: limit("limits.cpu_percent", &raw.cpu_percent)?,
+        tasks: limit("limits.tasks", &raw.tasks)?,
+    })
+}
+
+fn rlimits(source: Source<'_>, raw: &[RawRlimit]) -> Result<Vec<RlimitRule>, DocumentError> {
+    let choices = [
+        ("NOFILE", Resource::Nofile),
+        ("CORE", Resource::Core),
+        ("FSIZE", Resource::Fsize),
+        ("MEMLOCK", Resource::Memlock),
+        ("MSGQUEUE", Resource::Msgqueue),
+        ("SIGPENDING", Resource::Sigpending),
+        ("NICE", Resource::Nice),
+        ("RTPRIO", Resource::Rtprio),
+    ];
+    let mut seen = BTreeSet::new();
+    let rule = |raw: &RawRlimit| {
+        let resource = named(source, "rlimit.resource", &raw.resource, &choices)?;
+        once(source, "rlimit.resource", &raw.resource, seen.insert(resource))?;
+        Ok(RlimitRule { resource, value: raw.value, why: why(source, "rlimit.why", &raw.why)? })
+    };
+    let rules: Vec<RlimitRule> = raw.iter().map(rule).collect::<Result<_, DocumentError>>()?;
+    match choices.iter().find(|(_, resource)| rules.iter().all(|rule| rule.resource != *resource)) {
+        None => Ok(rules),
+        Some((name, _)) => {
+            let problem = format!("nothing is said about {name}");
+            Err(source.error(0..0, "rlimit", problem, "add a [[rlimit]] for it: a limit left out is the host's"))
+        }
+    }
+}
+
+fn descriptors(source: Source<'_>, raw: &[RawDescriptor]) -> Result<Vec<DescriptorRule>, DocumentError> {
+    let choices = [
+        ("null", Descriptor::Null),
+        ("log", Descriptor::Log),
+        ("ipc", Descriptor::Ipc),
+        ("control", Descriptor::Control),
+    ];
+    let rule = |(expected, raw): (u8, &RawDescriptor)| {
+        let why = why(source, "descriptor.why", &raw.why)?;
+        let what = named(source, "descriptor.is", &raw.is, &choices)?;
+        let why_range = "descriptors are listed from 0, none left out";
+        let number = source.in_range("descriptor.number", &raw.number, expected..=expected, why_range)?;
+        Ok(DescriptorRule { number, what, why })
+    };
+    (0..=u8::MAX).zip(raw).map(rule).collect()
+}
+
+fn environment(source: Source<'_>, raw: &RawEnvironment) -> Result<Vec<EnvironmentRule>, DocumentError> {
+    let mut seen = BTreeSet::new();
+    let rule = |raw: &RawVariable| {
+        let key = "environment.variables";
+        once(source, key, &raw.name, seen.insert(raw.name.get_ref().clone()))?;
+        let reason = why(source, key, &raw.why)?;
+        Ok(EnvironmentRule { name: raw.name.get_ref().clone(), value: raw.value.clone(), why: reason })
+    };
+    raw.variables.iter().map(rule).collect()
+}
