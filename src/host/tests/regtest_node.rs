@@ -2,8 +2,15 @@
 //!
 //! Needs `COFFERDAM_REGTEST_NODE`, the directory that `scripts/install-regtest-node.sh` fills; fails without
 //! it. Each test has a node of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
-#![allow(unreachable_pub)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm
+)]
 
 #[path = "regtest_node/harness.rs"]
 mod harness;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cofferdam_config::Sandbox;
 use nix::fcntl::{OFlag, open};
@@ -19,6 +19,17 @@ use crate::namespaces::OutsideId;
 /// The core's block; modules have the blocks from 1 on.
 const CORE_BLOCK: u32 = 0;
 
+/// The one directory of the host that a subject may write, and the ids it does so under.
+#[derive(Debug)]
+pub struct Home {
+    /// Where it is; absolute.
+    pub path: PathBuf,
+    /// The directory, open.
+    pub directory: OwnedFd,
+    /// Whose it is.
+    pub outside: OutsideId,
+}
+
 /// Gives each name its uid and its data directory below `parent`, making what is missing. One that cannot be
 /// had does not keep the others from theirs.
 pub(crate) fn assign(
@@ -26,7 +37,7 @@ pub(crate) fn assign(
     uid_base: u32,
     parent: &Path,
     names: &[String],
-) -> Result<BTreeMap<String, Result<(OutsideId, OwnedFd), Error>>, Error> {
+) -> Result<BTreeMap<String, Result<Home, Error>>, Error> {
     make_directory(parent, 0o711)?;
     let mut taken = BTreeSet::from([CORE_BLOCK]);
     // Every directory counts, also that of a module that is not installed now: its data keeps its owner.
@@ -44,9 +55,9 @@ pub(crate) fn assign(
 }
 
 /// The core's uid and its state directory.
-pub(crate) fn assign_core(host: &Host, uid_base: u32, path: &Path) -> Result<(OutsideId, OwnedFd), Error> {
+pub(crate) fn assign_core(host: &Host, uid_base: u32, path: &Path) -> Result<Home, Error> {
     let id = id_of_block(host, uid_base, CORE_BLOCK);
-    Ok((id, own(host, path, id)?))
+    own(host, path, id)
 }
 
 fn one(
@@ -55,10 +66,10 @@ fn one(
     path: &Path,
     taken: &mut BTreeSet<u32>,
     seen: &mut BTreeSet<u32>,
-) -> Result<(OutsideId, OwnedFd), Error> {
+) -> Result<Home, Error> {
     if host.privilege == Privilege::User {
         let id = id_of_block(host, uid_base, CORE_BLOCK);
-        return Ok((id, own(host, path, id)?));
+        return own(host, path, id);
     }
     let owner = fs::symlink_metadata(path).ok().and_then(|metadata| block_of(metadata.uid(), uid_base));
     let block = match owner {
@@ -80,8 +91,7 @@ fn one(
     };
     taken.insert(block);
     seen.insert(block);
-    let id = id_of_block(host, uid_base, block);
-    Ok((id, own(host, path, id)?))
+    own(host, path, id_of_block(host, uid_base, block))
 }
 
 fn block_of(uid: u32, uid_base: u32) -> Option<u32> {
@@ -102,23 +112,24 @@ fn id_of_block(host: &Host, uid_base: u32, block: u32) -> OutsideId {
 
 /// Makes the directory if it is missing, gives it to `id`, and opens it. One with content that belongs to
 /// someone else is refused: giving away what is inside is the operator's decision.
-fn own(host: &Host, path: &Path, id: OutsideId) -> Result<OwnedFd, Error> {
+fn own(host: &Host, path: &Path, id: OutsideId) -> Result<Home, Error> {
     make_directory(path, 0o700)?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = open(path, flags, Mode::empty())
         .map_err(|errno| file("open", path, "a data directory must not be a symbolic link")(errno.into()))?;
     let metadata = nix::sys::stat::fstat(&directory)
         .map_err(|errno| file("look at", path, "")(errno.into()))?;
+    let home = Home { path: path.to_owned(), directory, outside: id };
     if metadata.st_uid == id.uid {
-        return Ok(directory);
+        return Ok(home);
     }
     let empty = fs::read_dir(path).map_err(file("list", path, ""))?.next().is_none();
     if host.privilege == Privilege::Root && empty {
         let (uid, gid) = (Some(Uid::from_raw(id.uid)), Some(Gid::from_raw(id.gid)));
         // The open directory is the one that was looked at, whatever the path now says.
-        nix::unistd::fchown(&directory, uid, gid)
+        nix::unistd::fchown(&home.directory, uid, gid)
             .map_err(|errno| file("chown", path, "")(errno.into()))?;
-        return Ok(directory);
+        return Ok(home);
     }
     Err(Error::File {
         doing: "take the data directory",

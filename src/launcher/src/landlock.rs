@@ -14,9 +14,9 @@ use landlock::{
 use crate::error::Error;
 
 /// Landlock ABI that restricts TCP. Linux 6.7.
-pub const ABI_NETWORK: u32 = 4;
+pub(crate) const ABI_NETWORK: u32 = 4;
 /// Landlock ABI that scopes signals and abstract Unix sockets. Linux 6.12.
-pub const ABI_SCOPE: u32 = 6;
+pub(crate) const ABI_SCOPE: u32 = 6;
 
 /// A directory of the sandbox, opened, and what may be done below it.
 pub(crate) struct OpenedDirectory<'a> {

@@ -20,7 +20,7 @@ use crate::root::{Root, build};
 use crate::sys::parent::{self, Reap};
 
 /// The id every subject has inside its user namespace. Not 0: a uid that some program could take for root's.
-pub const INSIDE_ID: u32 = 1000;
+pub(crate) const INSIDE_ID: u32 = 1000;
 
 /// The longest sentence a failing helper sends.
 const MAX_REPORT_BYTES: usize = 1024;

@@ -18,7 +18,7 @@ use crate::error::{Error, system};
 use crate::sys::parent;
 
 /// The largest program, in bytes: a bound on the memory a module's file can cost the launcher.
-pub const MAX_PROGRAM_BYTES: u64 = 512 * 1024 * 1024;
+pub(crate) const MAX_PROGRAM_BYTES: u64 = 512 * 1024 * 1024;
 
 /// A program, held in memory that nobody can change any more.
 #[derive(Debug)]

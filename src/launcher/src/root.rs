@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use cofferdam_policy::profile::Access;
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{chdir, pivot_root};
 
@@ -22,6 +24,9 @@ pub(crate) struct Root<'a> {
 
 /// One directory of the host's, bound into the root.
 pub(crate) struct Bind<'a> {
+    /// Where it is on the host.
+    pub(crate) path: &'a Path,
+    /// The directory that was opened there when the subject was loaded: it must still be the same.
     pub(crate) source: &'a OwnedFd,
     /// Its absolute path inside.
     pub(crate) inside: &'a str,
@@ -64,8 +69,8 @@ fn attach(bind: &Bind<'_>) -> Result<(), Failure> {
     let target = Path::new(relative);
     let what = |verb: &str| format!("{verb} {}", bind.inside);
     fs::create_dir_all(target).map_err(|error| Failure { doing: what("create"), cause: error.to_string() })?;
-    let source = path_of(bind.source);
-    mount(Some(source.as_str()), target, NOTHING, MsFlags::MS_BIND, NOTHING).map_err(doing(&what("bind")))?;
+    let source = reopen(bind)?;
+    mount(Some(path_of(&source).as_str()), target, NOTHING, MsFlags::MS_BIND, NOTHING).map_err(doing(&what("bind")))?;
     let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let required = match bind.access {
         Access::ReadWrite => {
@@ -80,6 +85,19 @@ fn attach(bind: &Bind<'_>) -> Result<(), Failure> {
     let kept = kept_flags(target).map_err(doing(&what("read the flags of")))?;
     mount(NOTHING, target, NOTHING, flags | kept, NOTHING).map_err(doing(&what("set the flags of")))?;
     require(target, required)
+}
+
+/// A directory can be bound only by a descriptor of this mount namespace, so it is opened again; that it is
+/// the one the launcher opened is checked, so a path that was swapped meanwhile is refused.
+fn reopen(bind: &Bind<'_>) -> Result<OwnedFd, Failure> {
+    let what = format!("open {}", bind.path.display());
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let again = open(bind.path, flags, Mode::empty()).map_err(doing(&what))?;
+    let identity = |directory: &OwnedFd| fstat(directory).map(|stat| (stat.st_dev, stat.st_ino));
+    if identity(&again).map_err(doing(&what))? == identity(bind.source).map_err(doing(&what))? {
+        return Ok(again);
+    }
+    Err(Failure { doing: what, cause: "it is not the directory that was there at the start".to_owned() })
 }
 
 fn read_only_flags() -> FsFlags {

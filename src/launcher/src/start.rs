@@ -6,18 +6,19 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_config::Layer;
-use cofferdam_policy::profile::{Descriptor, Namespace, Network, Profile, Resource, Subject};
+use cofferdam_policy::profile::{Descriptor, Namespace, Network, Profile, Resource, Subject, Verdict};
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, pipe2};
 
 use crate::cgroup::{Cgroup, CgroupHost, Entry};
-use crate::child::{self, FailureSlot, Groups, Plan, listener_fd};
+use crate::child::{self, FailureSlot, Groups, Numbers, Plan};
 use crate::error::{Error, file, system};
+use crate::identity::Home;
 use crate::host::{Host, Privilege, raise, set_nonblocking};
 use crate::landlock::{self, OpenedDirectory};
 use crate::namespaces::{self, INSIDE_ID, Net, OutsideId};
@@ -43,10 +44,19 @@ pub struct Launcher {
 pub struct Loaded {
     profile: Profile,
     program: Program,
+    data_path: PathBuf,
     data: OwnedFd,
     libraries: Vec<OwnedFd>,
     ruleset: Option<OwnedFd>,
     outside: OutsideId,
+}
+
+impl Loaded {
+    /// What confines it.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
 }
 
 /// A start that waits only to be asked for.
@@ -102,9 +112,9 @@ impl Launcher {
         &self,
         profile: Profile,
         program: Program,
-        data: OwnedFd,
-        outside: OutsideId,
+        home: Home,
     ) -> Result<Loaded, Error> {
+        let Home { path: data_path, directory: data, outside } = home;
         let mut libraries = Vec::new();
         for rule in &profile.libraries {
             libraries.push(open_directory(&rule.inside)?);
@@ -123,7 +133,7 @@ impl Launcher {
         } else {
             Some(landlock::ruleset(&profile, &opened, self.host.landlock_abi)?)
         };
-        Ok(Loaded { profile, program, data, libraries, ruleset, outside })
+        Ok(Loaded { profile, program, data_path, data, libraries, ruleset, outside })
     }
 
     /// Makes everything that one start needs.
@@ -146,6 +156,7 @@ impl Launcher {
         let (listener_channel, child_channel) = channel()?;
         let ticket = parent::random_u64().map_err(system("getrandom"))?;
         let ruleset = loaded.ruleset.as_ref().map(raise).transpose()?;
+        let numbers = Numbers::new(&inherited, ruleset.as_ref());
         let cgroup = self.make_cgroup(profile)?;
         let (cgroup_tasks, born_in) = enter(cgroup.as_ref())?;
         let plan = Plan {
@@ -160,11 +171,12 @@ impl Launcher {
             inherited,
             program: raise(&loaded.program.image())?,
             listener_channel: raise(&child_channel)?,
-            listener_message: DescriptorMessage::new(listener_fd(ruleset.as_ref())),
+            listener_message: DescriptorMessage::new(numbers.listener),
             ruleset,
             filter: filter::compile(&profile.syscalls, ticket)?,
             ticket,
             image: image(profile),
+            numbers,
             failure: FailureSlot::default(),
         };
         Ok(Prepared {
@@ -253,6 +265,46 @@ impl Launcher {
         }
     }
 
+    /// A running subject's confinement in one line, for the operator.
+    pub(crate) fn confinement(&self, loaded: &Loaded, running: &Running) -> String {
+        let profile = &loaded.profile;
+        let namespaces: Vec<_> = profile.namespaces.iter().map(|rule| rule.namespace.as_str()).collect();
+        let landlock = match self.host.landlock_abi {
+            0 => "NO landlock".to_owned(),
+            abi => format!("landlock abi {abi}"),
+        };
+        let allowed = profile
+            .syscalls
+            .rules
+            .values()
+            .filter(|rules| rules.clauses.iter().any(|clause| clause.verdict == Verdict::Allow))
+            .count();
+        let limits = &profile.limits;
+        let cgroup = match &running.cgroup {
+            Some(cgroup) => format!(
+                "cgroup {} {} MiB, {} % cpu, {} tasks",
+                cgroup.version(),
+                limits.memory_bytes.value / (1024 * 1024),
+                limits.cpu_percent.value,
+                limits.tasks.value
+            ),
+            None => "NO cgroup".to_owned(),
+        };
+        let hash = loaded.program.hash.to_string();
+        format!(
+            "pid {}, uid {}, namespaces {}; {landlock}; seccomp {allowed} calls; {cgroup}; sha256 {}",
+            running.pid,
+            loaded.outside.uid,
+            namespaces.join(" "),
+            hash.get(..16).unwrap_or(&hash)
+        )
+    }
+
+    /// Removes the launcher's own cgroup directories; every subject's is gone by then.
+    pub(crate) fn remove_cgroups(&self) -> Result<(), Error> {
+        self.cgroups.as_ref().map_or(Ok(()), CgroupHost::remove)
+    }
+
     /// The launcher's own cgroup directories, to be swept when it is gone.
     pub(crate) fn cgroup_directories(&self) -> Vec<PathBuf> {
         self.cgroups.as_ref().map(CgroupHost::directories).unwrap_or_default()
@@ -298,14 +350,14 @@ fn receive_listener(label: &str, channel: &OwnedFd) -> Result<OwnedFd, Error> {
 
 fn binds(loaded: &Loaded) -> Vec<Bind<'_>> {
     let data = &loaded.profile.data;
-    let mut binds = vec![Bind { source: &loaded.data, inside: &data.inside, access: data.access }];
+    let mut binds = vec![Bind { path: &loaded.data_path, source: &loaded.data, inside: &data.inside, access: data.access }];
     binds.extend(
         loaded
             .profile
             .libraries
             .iter()
             .zip(&loaded.libraries)
-            .map(|(rule, source)| Bind { source, inside: &rule.inside, access: rule.access }),
+            .map(|(rule, source)| Bind { path: Path::new(&rule.inside), source, inside: &rule.inside, access: rule.access }),
     );
     binds
 }

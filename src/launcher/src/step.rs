@@ -130,7 +130,12 @@ impl Step {
         }
     }
 
+    #[expect(clippy::as_conversions, reason = "a fieldless enum's own discriminant")]
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
+
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| *step as u8 == number)
+        Self::ALL.into_iter().find(|step| step.number() == number)
     }
 }

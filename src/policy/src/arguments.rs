@@ -1,6 +1,6 @@
 //! Which arguments of which system calls a policy may speak about. A filter sees registers of 64 bits and
-//! compares the low 32 of them: that is sound only where the kernel ignores the upper half too, so each entry
-//! was read in the kernel's SYSCALL_DEFINE. Pointers are never here: a filter cannot follow them.
+//! compares the low 32 of them: that is sound only where the kernel ignores the upper half too, so an entry
+//! follows the type in include/linux/syscalls.h. Pointers are never here: a filter cannot follow them.
 
 /// How the kernel treats the upper half of the register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) fn of_call(call: &str) -> &'static [Argument] {
         "openat" => const { &[cut("flags", 2), bits("mode", 3)] },
         "chmod" | "fchmod" => const { &[bits("mode", 1)] },
         "fchmodat" => const { &[bits("mode", 2)] },
-        "renameat2" | "execveat" => const { &[cut("flags", 4)] },
+        "renameat2" => const { &[cut("flags", 4)] },
         "pipe2" => const { &[cut("flags", 1)] },
         _ => &[],
     }

@@ -99,14 +99,13 @@ const CONSTANTS: &[(&str, u32)] = &[
     ("TCGETS", 0x5401),
     ("FIONBIO", 0x5421),
     ("FIOCLEX", 0x5451),
-    // open(2), chmod(2), rename(2), execveat(2)
+    // open(2), chmod(2), rename(2)
     ("O_EXCL", 0o200),
     ("O_DIRECT", O_DIRECT),
     ("S_ISUID", 0o4000),
     ("S_ISGID", 0o2000),
     ("RENAME_EXCHANGE", 0x2),
     ("RENAME_WHITEOUT", 0x4),
-    ("AT_EMPTY_PATH", 0x1000),
 ];
 
 /// The value of a name.
@@ -142,12 +141,18 @@ mod tests {
         SOL_SOCKET SO_TYPE SO_ERROR SO_KEEPALIVE SO_PEERCRED SO_DOMAIN TCP_NODELAY TCP_KEEPIDLE TCP_KEEPINTVL
         TCP_KEEPCNT F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_GETLK F_SETLK F_SETLKW F_OFD_GETLK F_OFD_SETLK
         F_OFD_SETLKW F_DUPFD_CLOEXEC TCGETS FIONBIO FIOCLEX O_EXCL O_DIRECT S_ISUID S_ISGID RENAME_EXCHANGE
-        RENAME_WHITEOUT AT_EMPTY_PATH
+        RENAME_WHITEOUT
     };
 
     /// Those that libc does not have, or has with another value on purpose.
-    const NOT_IN_LIBC: &[&str] =
-        &["SELF", "ARCH_SET_FS", "SOCK_TYPE_MASK", "FUTEX_CMD_MASK", "MADV_GUARD_INSTALL", "MADV_GUARD_REMOVE"];
+    const NOT_IN_LIBC: &[&str] = &[
+        "SELF",
+        "ARCH_SET_FS",
+        "SOCK_TYPE_MASK",
+        "FUTEX_CMD_MASK",
+        "MADV_GUARD_INSTALL",
+        "MADV_GUARD_REMOVE",
+    ];
 
     #[test]
     fn every_constant_has_the_value_that_libc_gives_it() {
@@ -158,10 +163,28 @@ mod tests {
 
     #[test]
     fn every_constant_is_compared_or_named_as_an_exception() {
-        let mut compared: Vec<&str> = LIBC.iter().map(|(name, _)| *name).chain(NOT_IN_LIBC.iter().copied()).collect();
+        let mut compared: Vec<&str> =
+            LIBC.iter().map(|(name, _)| *name).chain(NOT_IN_LIBC.iter().copied()).collect();
         let mut known = names();
         compared.sort_unstable();
         known.sort_unstable();
         assert_eq!(known, compared);
+    }
+
+    #[test]
+    fn every_constant_is_used_by_a_policy() {
+        let sources = crate::Sources::BUILTIN;
+        let files = [
+            sources.calls_kill,
+            sources.calls_module,
+            sources.calls_dynamic,
+            sources.calls_core,
+            sources.calls_core_network,
+        ];
+        let separates = |character: char| !character.is_ascii_alphanumeric() && character != '_';
+        for name in names() {
+            let used = files.iter().any(|file| file.text.split(separates).any(|word| word == name));
+            assert!(used, "{name}");
+        }
     }
 }

@@ -78,17 +78,21 @@ fn header(layout: &mut Layout, profile: &Profile) {
 fn may_call(layout: &mut Layout, profile: &Profile, tables: &Tables, calls: &[CallLine]) {
     layout.section("MAY CALL");
     if profile.subject == Subject::Core {
-        return layout.paragraph(2, "nothing: it answers the calls of modules, each within what that module was granted");
+        return layout.paragraph(
+            2,
+            "nothing: it answers the calls of modules, each within what that module was granted",
+        );
     }
     for capability in &profile.granted {
-        layout.hanging(2, &format!("{capability}:"), 4, capability.summary());
+        layout.line(2, capability.as_str());
+        layout.hanging(4, "does", 10, capability.summary());
         if let Some(note) = tables.note(capability) {
             layout.hanging(4, "risk", 10, &note.risk);
         }
         call_lines(layout, calls, Some(capability));
     }
     if calls.iter().any(|call| call.capability.is_none()) {
-        layout.line(2, "without any capability:");
+        layout.line(2, "without any capability");
         call_lines(layout, calls, None);
     }
     withheld(layout, &profile.withheld, calls);
@@ -120,11 +124,14 @@ fn withheld(layout: &mut Layout, withheld: &CapabilitySet, calls: &[CallLine]) {
 fn may_hear(layout: &mut Layout, profile: &Profile, events: &[String]) {
     layout.section("MAY HEAR");
     match (&profile.subject, hears(profile)) {
-        (Subject::Core, _) => layout.paragraph(2, "the events of the node and of every module, which it passes on"),
+        (Subject::Core, _) => {
+            layout.paragraph(2, "the events of the node and of every module, which it passes on")
+        }
         (Subject::Module { .. }, false) => layout.paragraph(2, "nothing: subscribe_events is not granted"),
         (Subject::Module { .. }, true) => {
-            let events: Vec<String> = events.iter().map(|event| escape(event)).collect();
-            layout.paragraph(2, &events.join(", "));
+            let names: Vec<String> = events.iter().map(|event| escape(event)).collect();
+            let names = if names.is_empty() { "no event type exists".to_owned() } else { names.join(", ") };
+            layout.paragraph(2, &names);
         }
     }
 }
@@ -148,7 +155,8 @@ fn network(layout: &mut Layout, profile: &Profile) {
         Network::None { why } => layout.hanging(2, "none", 14, why),
         Network::Host { connect_ports, why } => {
             let ports: Vec<String> = connect_ports.iter().map(u16::to_string).collect();
-            let ports = if ports.is_empty() { "no port".to_owned() } else { format!("port {}", ports.join(", ")) };
+            let ports =
+                if ports.is_empty() { "no port".to_owned() } else { format!("port {}", ports.join(", ")) };
             layout.hanging(2, "TCP", 14, &format!("connect to {ports} of any host; never listen"));
             layout.paragraph(14, why);
         }
@@ -215,7 +223,8 @@ fn bytes(value: u64) -> String {
 
 fn privileges(layout: &mut Layout, profile: &Profile) {
     layout.section("PRIVILEGES");
-    layout.paragraph(2, "No Linux capabilities, and no program it could start would gain any (no_new_privs).");
+    layout
+        .paragraph(2, "No Linux capabilities, and no program it could start would gain any (no_new_privs).");
     layout.paragraph(2, "An unprivileged user inside, which is an unprivileged user of the host outside.");
     layout.line(2, "Namespaces of its own:");
     for rule in &profile.namespaces {
@@ -254,7 +263,12 @@ fn weakened_by(layout: &mut Layout, profile: &Profile) {
         layout.line(2, "nothing");
     }
     for weakening in &profile.weakened_by {
-        layout.hanging(2, &escape(&weakening.layer), 30, &format!("may be missing: {}", escape(&weakening.consequence)));
+        layout.hanging(
+            2,
+            &escape(&weakening.layer),
+            30,
+            &format!("may be missing: {}", escape(&weakening.consequence)),
+        );
     }
 }
 

@@ -190,7 +190,7 @@ impl fmt::Display for EventType {
 
 /// A word that is not the name of an event type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an event type; names are written like NewBlock, docs/events.md lists them")]
+#[error("`{0}` is not an event type; names are written as in NewBlock, with these capitals")]
 pub struct UnknownEventType(pub String);
 
 impl FromStr for EventType {

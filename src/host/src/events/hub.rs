@@ -163,7 +163,7 @@ impl State {
         let cursor = self.newest.checked_add(1)?;
         let message = EventMessage::new(cursor, payload);
         let event_type = message.event_type;
-        let event = EncodedEvent { cursor, event_type, frame: wire::encode_event(&message)? };
+        let event = EncodedEvent { cursor, event_type, frame: wire::encode_event(message)? };
         self.newest = cursor;
         if self.replay.len() >= REPLAY {
             self.replay.pop_front();

@@ -48,6 +48,11 @@ impl Lost {
         Self { from: event.cursor, to: event.cursor, count: 1 }
     }
 
+    fn encode(self) -> Option<Bytes> {
+        let Self { from, to, count } = self;
+        wire::encode_event(EventMessage::new(to, EventPayload::EventsDropped { from, to, count }))
+    }
+
     /// Both spans, this one being the earlier.
     fn and(self, later: Self) -> Self {
         Self { from: self.from, to: later.to, count: self.count.saturating_add(later.count) }
@@ -118,11 +123,8 @@ impl State {
     }
 
     fn pop(&mut self) -> Option<Bytes> {
-        if let Some(Lost { from, to, count }) = self.lost.take() {
-            let dropped = EventMessage::new(to, EventPayload::EventsDropped { from, to, count });
-            return wire::encode_event(&dropped);
-        }
-        self.queue.pop_front().map(|event| event.frame)
+        let dropped = self.lost.take().and_then(Lost::encode);
+        dropped.or_else(|| self.queue.pop_front().map(|event| event.frame))
     }
 }
 
@@ -134,8 +136,8 @@ mod tests {
 
     fn event(cursor: u64) -> EncodedEvent {
         let message = EventMessage::new(cursor, EventPayload::ModuleUnloaded { name: "a".to_owned() });
-        let frame = wire::encode_event(&message).unwrap();
-        EncodedEvent { cursor, event_type: message.event_type, frame }
+        let event_type = message.event_type;
+        EncodedEvent { cursor, event_type, frame: wire::encode_event(message).unwrap() }
     }
 
     fn drain(mailbox: &Mailbox) -> Vec<EventMessage> {

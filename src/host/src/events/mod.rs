@@ -10,7 +10,7 @@ mod mailbox;
 
 pub(crate) use availability::availability;
 pub(crate) use chain_feed::publish_chain;
-pub(crate) use hub::{Attachment, Hub, UnknownCursor, first_cursor};
+pub(crate) use hub::{Attachment, Hub, first_cursor};
 pub(crate) use mailbox::{EVENT_QUEUE, Mailbox};
 
 use bytes::Bytes;

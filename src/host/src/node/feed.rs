@@ -111,6 +111,9 @@ impl<V: ChainView> Feed<V> {
             ))
             .into());
         }
+        if follower.rests_on(best.point) {
+            return Ok(best.point);
+        }
         let mut moves = 0;
         loop {
             match follower.step(&self.view).await? {
@@ -130,7 +133,10 @@ impl<V: ChainView> Feed<V> {
 
     /// Publishes the status, and logs it where it says something new.
     fn report(&self, status: NodeStatus) {
-        let changed = std::mem::discriminant(&status) != std::mem::discriminant(&*self.status.borrow());
+        let changed = match (&*self.status.borrow(), &status) {
+            (NodeStatus::Ready { .. }, NodeStatus::Ready { .. }) => false,
+            (before, now) => before != now,
+        };
         match &status {
             NodeStatus::Ready { tip } if changed => tracing::info!(%tip, "node ready"),
             NodeStatus::Lost { error } if changed => tracing::warn!(%error, "node lost, trying again"),

@@ -79,6 +79,12 @@ impl Follower {
         self.tip
     }
 
+    /// Whether nothing is left to tell where `point` is the node's tip.
+    #[must_use]
+    pub fn rests_on(&self, point: ChainPoint) -> bool {
+        self.tip == point && self.reorg.is_none()
+    }
+
     /// Asks what it must to take one step towards the node's active chain.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub use embedded::{Embedded, EmbeddedSettings};
 pub use error::NodeError;
 pub use feed::Following;
 pub use follower::{Best, ChainView, Follower, Step};
-pub use types::{Chain, ChainEvent, ChainInfo, ChainPoint, NodeStatus, Utxo};
+pub use types::{Chain, ChainEvent, ChainInfo, ChainPoint, NodeStatus, UnknownChain, Utxo};
 
 /// A node of either kind. Cheap to clone; all clones share connections and state.
 #[derive(Debug, Clone)]

@@ -51,16 +51,21 @@ impl fmt::Display for Chain {
     }
 }
 
-impl std::str::FromStr for Chain {
-    type Err = String;
+/// A word that names no Bitcoin chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown chain `{0}`: write main, test, testnet4, signet or regtest")]
+pub struct UnknownChain(pub String);
 
-    fn from_str(name: &str) -> Result<Self, String> {
+impl std::str::FromStr for Chain {
+    type Err = UnknownChain;
+
+    fn from_str(name: &str) -> Result<Self, UnknownChain> {
         const BITCOIN: [Chain; 5] =
             [Chain::Main, Chain::Testnet3, Chain::Testnet4, Chain::Signet, Chain::Regtest];
         BITCOIN
             .into_iter()
             .find(|chain| chain.rpc_name() == Some(name))
-            .ok_or_else(|| format!("unknown chain `{name}`: write main, test, testnet4, signet or regtest"))
+            .ok_or_else(|| UnknownChain(name.to_owned()))
     }
 }
 
@@ -172,4 +177,20 @@ pub struct Utxo {
     pub coinbase: bool,
     /// The tip at which this was true.
     pub best_block: BlockHash,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_named_as_the_node_names_them_and_the_development_chain_is_none_of_them() {
+        for name in ["main", "test", "testnet4", "signet", "regtest"] {
+            let chain: Chain = name.parse().unwrap();
+            assert_eq!((chain.to_string().as_str(), chain.rpc_name()), (name, Some(name)));
+        }
+        for name in ["", "mainnet", "Main", "development"] {
+            assert_eq!(name.parse::<Chain>(), Err(UnknownChain(name.to_owned())));
+        }
+    }
 }

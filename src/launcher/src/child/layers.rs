@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use syscalls::Errno;
 
-use super::plan::{CHANNEL_FD, Failure, Groups, PROGRAM_FD, Plan, RULESET_FD, listener_fd};
+use super::plan::{Failure, Groups, Plan};
 use crate::step::Step;
 use crate::sys::child as kernel;
 
@@ -161,13 +161,13 @@ pub(super) fn place_descriptors(plan: &Plan) -> Result<Descriptors, Failure> {
         kernel::place(descriptor.as_fd(), number).map_err(&step)?;
         number += 1;
     }
-    kernel::place_until_exec(plan.program.as_fd(), PROGRAM_FD).map_err(&step)?;
-    kernel::place_until_exec(plan.listener_channel.as_fd(), CHANNEL_FD).map_err(&step)?;
+    let numbers = plan.numbers;
+    kernel::place_until_exec(plan.program.as_fd(), numbers.program).map_err(&step)?;
+    kernel::place_until_exec(plan.listener_channel.as_fd(), numbers.channel).map_err(&step)?;
     if let Some(ruleset) = &plan.ruleset {
-        kernel::place_until_exec(ruleset.as_fd(), RULESET_FD).map_err(&step)?;
+        kernel::place_until_exec(ruleset.as_fd(), numbers.ruleset).map_err(&step)?;
     }
-    kernel::close_range(number, PROGRAM_FD - 1).map_err(&step)?;
-    kernel::close_range(listener_fd(plan.ruleset.as_ref()), i32::MAX).map_err(&step)?;
+    kernel::close_from(numbers.listener).map_err(&step)?;
     Ok(Descriptors(()))
 }
 
@@ -182,7 +182,7 @@ pub(super) fn enforce_landlock(
     _descriptors: &Descriptors,
 ) -> Result<Landlock, Failure> {
     if plan.ruleset.is_some() {
-        kernel::landlock_restrict_self(RULESET_FD).map_err(at(Step::EnforceLandlock))?;
+        kernel::landlock_restrict_self(plan.numbers.ruleset).map_err(at(Step::EnforceLandlock))?;
     }
     Ok(Landlock(()))
 }
@@ -201,14 +201,30 @@ pub(super) fn load_filter(
 ) -> Result<Filter, Failure> {
     let step = at(Step::LoadFilter);
     let listener = kernel::seccomp_with_listener(&plan.filter).map_err(&step)?;
-    if i32::try_from(listener) != Ok(listener_fd(plan.ruleset.as_ref())) {
+    if i32::try_from(listener) != Ok(plan.numbers.listener) {
         return Err(step(Errno::EBADF));
     }
-    plan.listener_message.send(CHANNEL_FD, plan.ticket).map_err(&step)?;
+    plan.listener_message.send(plan.numbers.channel, plan.ticket).map_err(&step)?;
     Ok(Filter(()))
 }
 
-/// Takes the proof of every layer. Everything but 0 to 3 closes by itself here.
-pub(super) fn execute(plan: &Plan, _proofs: Confined) -> Result<Infallible, Failure> {
-    Err(Failure { step: Step::Execute, errno: plan.image.exec(PROGRAM_FD, plan.ticket) })
+/// Takes the proof of every layer. Everything that was not inherited closes by itself here.
+pub(super) fn execute(plan: &Plan, proofs: Confined) -> Result<Infallible, Failure> {
+    let Confined {
+        session: Session(()),
+        process: Process(()),
+        cgroup: Cgroup(()),
+        namespaces: Namespaces(()),
+        identity: Identity(()),
+        limits: Limits(()),
+        capabilities: Capabilities(()),
+        keyring: Keyring(()),
+        leash: Leash(()),
+        descriptors: Descriptors(()),
+        privileges: Privileges(()),
+        landlock: Landlock(()),
+        signals: Signals(()),
+        filter: Filter(()),
+    } = proofs;
+    Err(Failure { step: Step::Execute, errno: plan.image.exec(plan.numbers.program, plan.ticket) })
 }

@@ -64,21 +64,27 @@ pub(crate) struct Plan {
     pub(crate) ticket: u64,
     pub(crate) listener_message: DescriptorMessage,
     pub(crate) image: ExecImage,
+    pub(crate) numbers: Numbers,
     pub(crate) failure: FailureSlot,
 }
 
-/// The program's number in the child, until exec.
-pub(crate) const PROGRAM_FD: RawFd = 4;
-/// The listener channel's number in the child, until exec.
-pub(crate) const CHANNEL_FD: RawFd = 5;
-/// The ruleset's number in the child, until exec, where there is one.
-pub(crate) const RULESET_FD: RawFd = 6;
+/// Descriptor numbers of the child between clone and exec. They follow the inherited ones without a gap, so
+/// that the lowest free number, which the kernel gives the filter's listener, is known beforehand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbers {
+    pub(crate) program: RawFd,
+    pub(crate) channel: RawFd,
+    pub(crate) ruleset: RawFd,
+    pub(crate) listener: RawFd,
+}
 
-/// The number the kernel will give the filter's listener: the lowest that is free.
-pub(crate) const fn listener_fd(ruleset: Option<&OwnedFd>) -> RawFd {
-    match ruleset {
-        Some(_) => RULESET_FD + 1,
-        None => RULESET_FD,
+impl Numbers {
+    pub(crate) fn new(inherited: &[OwnedFd], ruleset: Option<&OwnedFd>) -> Self {
+        // At most four descriptors are inherited: a profile has no more.
+        let program = RawFd::try_from(inherited.len()).unwrap_or(RawFd::MAX - 4);
+        let (channel, ruleset_at) = (program + 1, program + 2);
+        let listener = if ruleset.is_some() { ruleset_at + 1 } else { ruleset_at };
+        Self { program, channel, ruleset: ruleset_at, listener }
     }
 }
 
@@ -89,9 +95,7 @@ pub(crate) struct FailureSlot(AtomicU64);
 impl FailureSlot {
     fn put(&self, failure: Failure) {
         let errno = u64::from(failure.errno.into_raw().unsigned_abs());
-        #[expect(clippy::as_conversions, reason = "a fieldless enum's own discriminant")]
-        let step = u64::from(failure.step as u8);
-        self.0.store(step << 32 | errno, Ordering::Relaxed);
+        self.0.store(u64::from(failure.step.number()) << 32 | errno, Ordering::Relaxed);
     }
 
     /// The failed step and its error number, if the child failed.

@@ -192,14 +192,10 @@ pub(crate) fn place_until_exec(from: BorrowedFd<'_>, to: RawFd) -> Outcome {
     unsafe { syscall!(Sysno::dup3, fd(from), raw(to), close_on_exec) }.map(drop_value)
 }
 
-/// Closes every descriptor from `first` to `last`; none where `first` is above `last`. close_range(2). The
-/// table is the child's own (no CLONE_FILES).
-pub(crate) fn close_range(first: RawFd, last: RawFd) -> Outcome {
-    if first > last {
-        return Ok(());
-    }
+/// Closes every descriptor from `first` on. close_range(2). The table is the child's own (no CLONE_FILES).
+pub(crate) fn close_from(first: RawFd) -> Outcome {
     // SAFETY: numbers only; the parent's descriptors are in another table.
-    unsafe { syscall!(Sysno::close_range, raw(first), raw(last), 0_usize) }.map(drop_value)
+    unsafe { syscall!(Sysno::close_range, raw(first), raw(RawFd::MAX), 0_usize) }.map(drop_value)
 }
 
 /// Enforces a Landlock ruleset, by descriptor number. landlock_restrict_self(2).

@@ -4,6 +4,9 @@ use super::layout::Layout;
 use crate::profile::{Clause, SyscallPolicy, SyscallRules, Verdict};
 use std::collections::BTreeSet;
 
+/// A condition longer than this is spread out, so that it can be broken into lines.
+const LONG_CONDITION: usize = 60;
+
 /// Calls that share a verdict and a reason.
 struct Group<'p> {
     verdict: Verdict,
@@ -15,9 +18,13 @@ pub(super) fn render(layout: &mut Layout, policy: &SyscallPolicy) {
     let groups = groups(policy);
     let allowed = policy.rules.values().filter(|rules| any_is_allowed(rules)).count();
     layout.section("SYSTEM CALLS");
+    let files: BTreeSet<&str> = clauses(policy).map(|clause| clause.file.as_str()).collect();
+    let files: Vec<&str> = files.into_iter().collect();
     let summary = format!(
-        "{allowed} calls are allowed, some with certain arguments only. A call that no rule names {}.",
-        consequence(policy.otherwise)
+        "{allowed} calls are allowed, some with certain arguments only. A call that no rule names {}. A call \
+         through the 32-bit or x32 interface kills. The rules are in {}.",
+        consequence(policy.otherwise),
+        files.join(", ")
     );
     layout.paragraph(2, &summary);
     part(layout, "allowed:", &groups, |verdict| verdict == Verdict::Allow);
@@ -25,6 +32,10 @@ pub(super) fn render(layout: &mut Layout, policy: &SyscallPolicy) {
     part(layout, quiet, &groups, |verdict| matches!(verdict, Verdict::Quiet(_)));
     part(layout, "fail and are logged as denials:", &groups, |verdict| matches!(verdict, Verdict::Refuse(_)));
     part(layout, "kill:", &groups, |verdict| verdict == Verdict::Kill);
+}
+
+fn clauses(policy: &SyscallPolicy) -> impl Iterator<Item = &Clause> {
+    policy.rules.values().flat_map(|rules| &rules.clauses)
 }
 
 fn any_is_allowed(rules: &SyscallRules) -> bool {
@@ -58,8 +69,11 @@ fn groups(policy: &SyscallPolicy) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for rules in policy.rules.values() {
         for (verdict, why) in reasons(rules) {
-            let together: Vec<&Clause> =
-                rules.clauses.iter().filter(|clause| clause.verdict == verdict && clause.why == why).collect();
+            let together: Vec<&Clause> = rules
+                .clauses
+                .iter()
+                .filter(|clause| clause.verdict == verdict && clause.why == why)
+                .collect();
             let call = described(&rules.name, &together, rules.clauses.len() > together.len());
             match groups.iter_mut().find(|group| group.verdict == verdict && group.why == why) {
                 Some(group) => group.calls.push(call),
@@ -104,10 +118,12 @@ fn alternatives<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     let mut seen = BTreeSet::new();
     let mut joined = String::new();
     for text in texts.filter(|text| seen.insert(*text)) {
-        match text.split_once(" is ") {
-            Some((_, value)) if !joined.is_empty() => joined.extend([" or ", value]),
-            Some(_) | None => joined.extend([if joined.is_empty() { "" } else { ", or " }, text]),
+        let last = text.rsplit_once(' ').map_or(text, |(_, last)| last);
+        if joined.is_empty() {
+            joined.push_str(text);
+        } else {
+            joined.extend([" or ", last]);
         }
     }
-    joined
+    if joined.len() > LONG_CONDITION { joined.replace('|', " | ") } else { joined }
 }

@@ -23,7 +23,11 @@ fn calls() -> Vec<CallLine> {
     vec![
         line("get_block", Some(Capability::ReadBlockchain), "The whole block with this hash."),
         line("get_chain_tip", Some(Capability::ReadChainState), "The hash of the best block."),
-        line("subscribe_events", Some(Capability::SubscribeEvents), "Adds event types to what this module receives."),
+        line(
+            "subscribe_events",
+            Some(Capability::SubscribeEvents),
+            "Adds event types to what this module receives.",
+        ),
         line("log", None, "Writes a line to the log of this module. Every module may."),
     ]
 }
@@ -127,9 +131,14 @@ fn a_setting_cannot_forge_a_line_of_the_page() {
 
 #[test]
 fn the_json_page_holds_the_profile_and_only_what_is_granted() {
-    let json: serde_json::Value = serde_json::from_str(&render_json(&sample(), &calls(), &events())).expect("JSON");
-    let names: Vec<&str> =
-        json["may_call"].as_array().expect("a list").iter().filter_map(|call| call["name"].as_str()).collect();
+    let json: serde_json::Value =
+        serde_json::from_str(&render_json(&sample(), &calls(), &events())).expect("JSON");
+    let names: Vec<&str> = json["may_call"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|call| call["name"].as_str())
+        .collect();
     assert_eq!(names, ["get_chain_tip", "subscribe_events", "log"]);
     assert_eq!(json["may_hear"].as_array().map(Vec::len), Some(3));
     assert_eq!(json["profile"]["network"]["none"]["why"].as_str().map(str::is_empty), Some(false));

@@ -25,8 +25,10 @@ pub(crate) fn named<T: Copy>(
     let found = text.get_ref().as_str();
     choices.iter().find(|(name, _)| *name == found).map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let fix = closest(found, &names)
-            .map_or_else(|| format!("use one of {}", names.join(", ")), |meant| format!("did you mean `{meant}`?"));
+        let fix = closest(found, &names).map_or_else(
+            || format!("use one of {}", names.join(", ")),
+            |meant| format!("did you mean `{meant}`?"),
+        );
         source.error(text.span(), key, format!("{} is not known here", quote(found)), fix)
     })
 }

@@ -1,4 +1,4 @@
-//! Parses the `when` of a rule: `flags lacks A|B`, `flags has A|B`, `cmd is A or B`, `op & MASK is A or B`.
+//! Parses the `when` of a rule: `flags lacks A|B`, `flags has A or B`, `cmd is A or B`, `op & MASK is A or B`.
 //! It compares only what a filter can soundly compare, and never accepts a condition that cannot hold or
 //! always holds.
 
@@ -27,31 +27,40 @@ impl Flaw {
 pub(crate) fn parse(call: &str, text: &str) -> Result<Vec<Condition>, Flaw> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
-        [name, "has", names] => {
-            let mask = bits(names)?;
-            Ok(vec![condition(argument(call, name)?, mask, mask, format!("{name} has {names}"))])
+        [name, "has", choices @ ..] => {
+            let argument = argument(call, name)?;
+            alternatives(choices, |names| {
+                let mask = bits(names)?;
+                Ok(condition(argument, mask, mask, format!("{name} has {names}")))
+            })
         }
         [name, "lacks", names] => {
-            let mask = bits(names)?;
-            Ok(vec![condition(argument(call, name)?, mask, 0, format!("{name} lacks {names}"))])
+            Ok(vec![condition(argument(call, name)?, bits(names)?, 0, format!("{name} lacks {names}"))])
         }
-        [name, "is", choices @ ..] => alternatives(whole(call, name)?, u32::MAX, name, choices),
+        [name, "is", choices @ ..] => {
+            let argument = whole(call, name)?;
+            alternatives(choices, |names| {
+                Ok(condition(argument, u32::MAX, combined(names)?, format!("{name} is {names}")))
+            })
+        }
         [name, "&", mask, "is", choices @ ..] => {
-            let subject = format!("{name} & {mask}");
-            alternatives(whole(call, name)?, bits(mask)?, &subject, choices)
+            let argument = whole(call, name)?;
+            let bits = bits(mask)?;
+            alternatives(choices, |names| {
+                Ok(condition(argument, bits, within(bits, names)?, format!("{name} & {mask} is {names}")))
+            })
         }
         _ => Err(Flaw::new(
             format!("{} is not a condition", quote(text)),
-            "write `flags lacks A|B`, `flags has A|B`, `cmd is A or B` or `op & MASK is A or B`",
+            "write `flags lacks A|B`, `flags has A or B`, `cmd is A or B` or `op & MASK is A or B`",
         )),
     }
 }
 
+/// `A or B or C`, each parsed by `one`.
 fn alternatives(
-    argument: Argument,
-    mask: u32,
-    subject: &str,
     choices: &[&str],
+    one: impl Fn(&str) -> Result<Condition, Flaw>,
 ) -> Result<Vec<Condition>, Flaw> {
     if choices.len() > MAX_ALTERNATIVES.saturating_mul(2) {
         return Err(Flaw::new("the condition has too many alternatives", "split it into several rules"));
@@ -59,7 +68,7 @@ fn alternatives(
     let mut found = Vec::new();
     for (position, word) in choices.iter().enumerate() {
         match (position % 2, *word) {
-            (0, names) => found.push(alternative(argument, mask, subject, names)?),
+            (0, names) => found.push(one(names)?),
             (_, "or") => {}
             (_, other) => return Err(Flaw::new(format!("{} is not `or`", quote(other)), "write `A or B`")),
         }
@@ -70,13 +79,14 @@ fn alternatives(
     Err(Flaw::new("the condition ends where a constant should stand", "write `A or B`"))
 }
 
-fn alternative(argument: Argument, mask: u32, subject: &str, names: &str) -> Result<Condition, Flaw> {
+/// The value of the names, which must lie within the mask.
+fn within(mask: u32, names: &str) -> Result<u32, Flaw> {
     let value = combined(names)?;
-    if value & !mask != 0 {
-        let problem = format!("{} has bits outside the mask, so this never holds", quote(names));
-        return Err(Flaw::new(problem, "name a constant within the mask"));
+    if value & !mask == 0 {
+        return Ok(value);
     }
-    Ok(condition(argument, mask, value, format!("{subject} is {names}")))
+    let problem = format!("{} has bits outside the mask, so this never holds", quote(names));
+    Err(Flaw::new(problem, "name a constant within the mask"))
 }
 
 fn condition(argument: Argument, mask: u32, value: u32, text: String) -> Condition {
@@ -89,7 +99,8 @@ fn argument(call: &str, name: &str) -> Result<Argument, Flaw> {
     known.iter().find(|argument| argument.name == name).copied().ok_or_else(|| {
         let names: Vec<&str> = known.iter().map(|argument| argument.name).collect();
         let fix = match names.as_slice() {
-            [] => "no condition on this call is sound: remove `when`, or add the argument to arguments.rs".to_owned(),
+            [] => "no condition on this call is sound: remove `when`, or add the argument to arguments.rs"
+                .to_owned(),
             names => format!("the arguments that can be compared are {}", names.join(", ")),
         };
         Flaw::new(format!("no argument {} of {call} can be compared", quote(name)), fix)

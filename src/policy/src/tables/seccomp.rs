@@ -108,10 +108,7 @@ pub(crate) fn parse(source: Source<'_>) -> Result<RuleFile<'_>, DocumentError> {
     Ok(RuleFile { source, otherwise, rules })
 }
 
-fn parse_otherwise(
-    source: Source<'_>,
-    raw: &RawOtherwise,
-) -> Result<(Verdict, Range<usize>), DocumentError> {
+fn parse_otherwise(source: Source<'_>, raw: &RawOtherwise) -> Result<(Verdict, Range<usize>), DocumentError> {
     why(source, "otherwise.why", &raw.why)?;
     let errno = parse_errno(source, "otherwise.errno", &raw.errno)?;
     let choices = [("refuse", Verdict::Refuse(errno)), ("quiet", Verdict::Quiet(errno))];
@@ -151,7 +148,10 @@ fn resolve(source: Source<'_>, key: &str, call: &Spanned<String>) -> Result<Sysn
     call.get_ref().parse::<Sysno>().map_err(|()| {
         let known: Vec<&'static str> = Sysno::iter().map(|sysno| sysno.name()).collect();
         let fix = closest(call.get_ref(), &known).map_or_else(
-            || "use the name of a man page of section 2; a call of one architecture only needs `arch`".to_owned(),
+            || {
+                "use the name of a man page of section 2; a call of one architecture only needs `arch`"
+                    .to_owned()
+            },
             |meant| format!("did you mean `{meant}`?"),
         );
         let problem = format!("no system call {} on {}", quote(call.get_ref()), std::env::consts::ARCH);

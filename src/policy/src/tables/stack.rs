@@ -7,10 +7,7 @@ use cofferdam_document::{DocumentError, Source};
 use std::collections::BTreeMap;
 
 /// The policy that `base` and `others` make together. Only `base` says what happens to all other calls.
-pub(crate) fn merge(
-    base: &RuleFile<'_>,
-    others: &[&RuleFile<'_>],
-) -> Result<SyscallPolicy, DocumentError> {
+pub(crate) fn merge(base: &RuleFile<'_>, others: &[&RuleFile<'_>]) -> Result<SyscallPolicy, DocumentError> {
     let Some((otherwise, _)) = base.otherwise else {
         let fix = "add [otherwise] with verdict, errno and why";
         return Err(base.source.error(0..0, "otherwise", "nothing is said about all other calls", fix));
@@ -61,7 +58,10 @@ fn disagreement(
     if rule.clause.when.is_empty() || rule.clause.verdict == other.clause.verdict || !overlap(other, rule) {
         return None;
     }
-    error(format!("this rule for {name} and the one at {place} can both apply and disagree"), "narrow one `when`")
+    error(
+        format!("this rule for {name} and the one at {place} can both apply and disagree"),
+        "narrow one `when`",
+    )
 }
 
 fn same_conditions(one: &Rule, other: &Rule) -> bool {

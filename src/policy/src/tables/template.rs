@@ -242,7 +242,12 @@ fn rlimits(source: Source<'_>, raw: &[RawRlimit]) -> Result<Vec<RlimitRule>, Doc
         None => Ok(rules),
         Some((name, _)) => {
             let problem = format!("nothing is said about {name}");
-            Err(source.error(0..0, "rlimit", problem, "add a [[rlimit]] for it: a limit left out is the host's"))
+            Err(source.error(
+                0..0,
+                "rlimit",
+                problem,
+                "add a [[rlimit]] for it: a limit left out is the host's",
+            ))
         }
     }
 }

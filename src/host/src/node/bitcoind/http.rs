@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Request, StatusCode};
@@ -98,10 +98,12 @@ impl Connection {
         let closed = |error: hyper::Error| Broken::Closed(error.to_string());
         self.requests.ready().await.map_err(closed)?;
         let (head, body) = self.requests.send_request(request).await.map_err(closed)?.into_parts();
-        let body = Limited::new(body, limit.bytes())
-            .collect()
-            .await
-            .map_err(|error| self.failed(format!("{error} (at most {} bytes are read)", limit.bytes())))?;
+        let body = Limited::new(body, limit.bytes()).collect().await.map_err(|error| match error
+            .is::<LengthLimitError>(
+        ) {
+            true => self.failed(format!("its answer is longer than {} bytes", limit.bytes())),
+            false => self.failed(error.to_string()),
+        })?;
         Ok((head.status, body.to_bytes()))
     }
 

@@ -12,11 +12,42 @@ use super::reply::{Reply, quoted};
 use crate::node::error::NodeError;
 use crate::node::types::Chain;
 
-/// What is asked, in this order.
-pub(super) const QUESTIONS: [&str; 3] = [CHAIN, GENESIS, RULES];
-const CHAIN: &str = "getblockchaininfo";
-const GENESIS: &str = "getblockhash";
-const RULES: &str = "getdeploymentinfo";
+/// What is asked of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    Chain,
+    Genesis,
+    Rules,
+}
+
+impl Question {
+    /// All of them, in the order of asking.
+    pub(super) const ALL: [Self; 3] = [Self::Chain, Self::Genesis, Self::Rules];
+
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Self::Chain => "getblockchaininfo",
+            Self::Genesis => "getblockhash",
+            Self::Rules => "getdeploymentinfo",
+        }
+    }
+
+    pub(super) fn params(self) -> Value {
+        match self {
+            Self::Genesis => json!([0]),
+            Self::Chain | Self::Rules => json!([]),
+        }
+    }
+
+    /// Judges the answer; where it names a tip, that block's header remains to be seen.
+    pub(super) fn check(self, reply: &Reply, chain: Chain) -> Result<Option<BlockHash>, NodeError> {
+        match self {
+            Self::Chain => check_chain(reply.read()?, chain).map(Some),
+            Self::Genesis => check_genesis(reply.read()?, chain).map(|()| None),
+            Self::Rules => check_rules(reply.read()?).map(|()| None),
+        }
+    }
+}
 
 /// Kinds of rule change that old software can follow. Anything else may be a chain of its own.
 const SOFT_FORK_KINDS: [&str; 2] = ["buried", "bip9"];
@@ -42,22 +73,7 @@ struct Deployment {
     kind: Option<String>,
 }
 
-/// The parameters that go with a question.
-pub(super) fn params(question: &str) -> Value {
-    if question == GENESIS { json!([0]) } else { json!([]) }
-}
-
-/// Judges one answer; where it names a tip, that block's header remains to be seen.
-pub(super) fn check(question: &str, reply: &Reply, chain: Chain) -> Result<Option<BlockHash>, NodeError> {
-    match question {
-        CHAIN => check_chain(reply, chain).map(Some),
-        GENESIS => check_genesis(reply.read()?, chain).map(|()| None),
-        _ => check_rules(reply.read()?).map(|()| None),
-    }
-}
-
-fn check_chain(reply: &Reply, chain: Chain) -> Result<BlockHash, NodeError> {
-    let answer: ChainAnswer = reply.read()?;
+fn check_chain(answer: ChainAnswer, chain: Chain) -> Result<BlockHash, NodeError> {
     if chain.rpc_name() == Some(&answer.chain) {
         return Ok(answer.bestblockhash);
     }

@@ -268,3 +268,6 @@ fn warnings(answer: &RawValue) -> Result<Vec<String>, serde_json::Error> {
     let said = all.iter().filter(|warning| !warning.is_empty());
     Ok(said.take(MAX_WARNINGS).map(|warning| quoted(warning.as_bytes())).collect())
 }
+
+#[cfg(test)]
+mod tests;

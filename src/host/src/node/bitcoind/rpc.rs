@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::credentials::{Credentials, Secret};
 use super::http::{Broken, Connection, Limit};
-use super::identity;
+use super::identity::Question;
 use super::reply::{Failure, Outcome, Reply};
 use crate::node::error::NodeError;
 use crate::node::types::Chain;
@@ -132,22 +132,30 @@ impl Rpc {
     /// Opens a connection and makes sure that the expected chain is at its other end.
     async fn connect(&self) -> Result<Connection, Attempt> {
         let mut connection = Connection::open(self.address).await?;
-        for question in identity::QUESTIONS {
-            let params = identity::params(question);
-            let reply =
-                self.exchange(&mut connection, question, &params, Limit::Small).await.map_err(|attempt| {
-                    match attempt {
-                        Attempt::Final(error) => error.into_node_error(question).into(),
-                        Attempt::Closed(_) | Attempt::Unauthorized(_) => attempt,
-                    }
-                })?;
-            if let Some(tip) = identity::check(question, &reply, self.chain)? {
-                let params = json!([tip, false]);
-                let reply = self.exchange(&mut connection, "getblockheader", &params, Limit::Small).await?;
-                reply.header(tip)?;
+        for question in Question::ALL {
+            let method = question.method();
+            let reply = self.identify(&mut connection, method, &question.params()).await?;
+            if let Some(tip) = question.check(&reply, self.chain)? {
+                // A chain that changed its headers shows it in any header above the change.
+                let header = self.identify(&mut connection, "getblockheader", &json!([tip, false])).await?;
+                header.header(tip)?;
             }
         }
         Ok(connection)
+    }
+
+    /// One question about the node itself, whose errors say nothing about the call that is waiting.
+    async fn identify(
+        &self,
+        connection: &mut Connection,
+        method: &'static str,
+        params: &Value,
+    ) -> Result<Reply, Attempt> {
+        let answer = self.exchange(connection, method, params, Limit::Small).await;
+        answer.map_err(|attempt| match attempt {
+            Attempt::Final(error) => error.into_node_error(method).into(),
+            Attempt::Closed(_) | Attempt::Unauthorized(_) => attempt,
+        })
     }
 
     async fn exchange(

@@ -20,6 +20,8 @@ const GENESIS_TIME: u32 = 1_763_769_600;
 const SUBSIDY: Amount = Amount::from_int_btc(50);
 /// Blocks until the subsidy halves.
 const HALVING_INTERVAL: u32 = 210_000;
+/// Hashes that a block takes on average, at the one difficulty there is.
+pub(super) const WORK_PER_BLOCK: u64 = 2;
 /// Begins the output that commits to the witnesses (BIP 141).
 const COMMITMENT_TAG: [u8; 4] = [0xaa, 0x21, 0xa9, 0xed];
 

@@ -12,7 +12,7 @@ use super::state::{Coin, is_mature, total};
 
 /// Transactions kept; one more is refused.
 const MAX_TRANSACTIONS: usize = 1000;
-/// The largest transaction taken; with the number above, a full mempool still fits one block ten times.
+/// The largest transaction taken; with the number above, a full mempool is ten blocks.
 const MAX_TRANSACTION_WEIGHT: u64 = 40_000;
 /// The weight of transactions that goes into one block, well below the limit of 4 000 000.
 const BLOCK_WEIGHT: u64 = 3_900_000;

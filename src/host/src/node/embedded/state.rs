@@ -116,7 +116,7 @@ impl State {
 
     /// Adds a block that is already in the file, and makes it the tip if its chain is the longest.
     ///
-    /// The error is a reason; the state is then unchanged unless a body could not be read back.
+    /// The error is a reason; the active chain is then as it was, unless a longer branch was itself invalid.
     pub(super) fn add(&mut self, block: &Block, at: Location, bodies: &BlockReader) -> Result<(), String> {
         let hash = block.block_hash();
         let height = self.check_block(block, &hash)?;
@@ -168,9 +168,11 @@ impl State {
         if self.tip().height.saturating_sub(fork) > MAX_REORG_DEPTH {
             return Err(format!("a reorganisation deeper than {MAX_REORG_DEPTH} blocks"));
         }
-        while self.tip().height > fork {
-            let tip = self.body(&self.tip().hash, bodies)?;
-            self.disconnect(tip);
+        // All bodies are read before anything changes: a disk that fails leaves the chain as it was.
+        let above_fork = self.active.iter().rev().take_while(|hash| self.hash_at(fork) != Some(**hash));
+        let leaving: Vec<Block> = above_fork.map(|hash| self.body(hash, bodies)).collect::<Result<_, _>>()?;
+        for block in leaving {
+            self.disconnect(block);
         }
         for (hash, block) in branch.iter().rev() {
             self.connect(block, *hash)?;

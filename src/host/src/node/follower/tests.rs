@@ -130,6 +130,7 @@ impl Consumer {
             ChainEvent::Reorg { old_tip, new_tip, fork_height, depth } => {
                 let before = self.before.take().expect("nothing had left the chain");
                 let shared = before.iter().zip(&self.chain).take_while(|(old, new)| old == new).count();
+                assert!(self.chain.len() > shared, "nothing was put in the place of what left");
                 assert_eq!(usize::try_from(fork_height).unwrap(), shared - 1);
                 assert_eq!(usize::try_from(depth).unwrap(), before.len() - shared);
                 assert_eq!((before.last().unwrap().hash, tip.hash), (old_tip, new_tip));

@@ -1,0 +1,149 @@
+//! From a request to its answer: the check, the handler, the deadline.
+//!
+//! The code is made from the table of calls. A row without a [`Handle`] does not compile, and there is no way
+//! past [`authorize`] to a handler.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cofferdam_protocol::{ApiError, Call, RequestPayload, ResponsePayload, for_each_call};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::api::Host;
+use crate::authorize::{Authorized, Denied, authorize};
+use crate::events::Mailbox;
+use crate::session::Module;
+use crate::throttle::{Throttle, TokenBucket, and_more};
+
+/// Replies of the size of a block that one module may have in the making or waiting to be read. A block is at
+/// most 4 MB, so that sixteen modules that ask and never read make the core hold 256 MB of its 1 GiB.
+const MAX_LARGE: usize = 4;
+
+/// How long a call may take, waiting for its turn included. A pruning node that verifies a block can be silent
+/// for tens of seconds; a module that has waited a minute would rather know.
+const CALL_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Refusals of one module that are logged: a few at once for the operator to see what it wants, then one in
+/// ten seconds, with the number of the others.
+const LOGGED_REFUSALS: (Duration, u32) = (Duration::from_secs(10), 8);
+
+/// Lines a module may log: twenty per second in the long run, two hundred at once.
+const LOG_LINES: (Duration, u32) = (Duration::from_millis(50), 200);
+
+/// Who calls, and what the host keeps about it for the length of its session.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) module: Arc<Module>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) log_lines: Mutex<TokenBucket>,
+    refusals: Mutex<Throttle>,
+    large: Arc<Semaphore>,
+}
+
+/// The outcome of a call.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) result: Result<ResponsePayload, ApiError>,
+    /// To be kept until a large reply is written.
+    pub(crate) large: Option<OwnedSemaphorePermit>,
+}
+
+/// How much memory the reply to a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplySize {
+    /// Some kilobytes at most.
+    Small,
+    /// Up to a block.
+    Large,
+}
+
+/// The handler of one call.
+pub(crate) trait Handle<C: Call> {
+    /// How large its reply may be.
+    const REPLY: ReplySize = ReplySize::Small;
+
+    /// Answers the call.
+    fn handle(
+        &self,
+        caller: &Caller,
+        call: Authorized<C>,
+    ) -> impl Future<Output = Result<C::Reply, ApiError>> + Send;
+}
+
+impl Caller {
+    /// A caller whose limits are all untouched.
+    pub(crate) fn new(module: Arc<Module>, mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            module,
+            mailbox,
+            log_lines: Mutex::new(TokenBucket::new(LOG_LINES.0, LOG_LINES.1)),
+            refusals: Mutex::new(Throttle::new(LOGGED_REFUSALS.0, LOGGED_REFUSALS.1)),
+            large: Arc::new(Semaphore::new(MAX_LARGE)),
+        }
+    }
+
+    fn log_refusal(&self, denied: Denied) {
+        let passed = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pass();
+        if let Some(swallowed) = passed {
+            let Denied { call, capability } = denied;
+            let more = and_more(swallowed);
+            tracing::warn!(subject = %self.module.name, "refused {call}: needs {capability}{more}");
+        }
+    }
+}
+
+macro_rules! dispatcher {
+    ($(
+        $tag:literal => $name:ident : $Call:ident $( { $( $field:ident : $field_type:ty ),+ $(,)? } )?
+            -> $Reply:ty, [ $( $Capability:ident )? ], $doc:literal;
+    )+) => {
+        /// Checks a call and answers it.
+        pub(crate) async fn dispatch(host: &Host, caller: &Caller, payload: RequestPayload) -> Answer {
+            match payload {
+                $( RequestPayload::$Call { $( $( $field ),+ )? } => {
+                    answer(host, caller, cofferdam_protocol::calls::$Call { $( $( $field ),+ )? }).await
+                } )+
+                // The enum is open for module authors only: the arms above are all the rows there are.
+                other => Answer { result: Err(unlisted(&other)), large: None },
+            }
+        }
+    };
+}
+
+for_each_call!(dispatcher);
+
+async fn answer<C: Call>(host: &Host, caller: &Caller, call: C) -> Answer
+where
+    Host: Handle<C>,
+{
+    let call = match authorize(call, &caller.module.granted) {
+        Ok(call) => call,
+        Err(denied) => {
+            caller.log_refusal(denied);
+            return Answer { result: Err(denied.into()), large: None };
+        }
+    };
+    let reply = async {
+        let large = match <Host as Handle<C>>::REPLY {
+            ReplySize::Small => None,
+            ReplySize::Large => Arc::clone(&caller.large).acquire_owned().await.ok(),
+        };
+        (host.handle(caller, call).await.map(C::respond), large)
+    };
+    match timeout(CALL_DEADLINE, reply).await {
+        Ok((result, large)) => Answer { result, large },
+        Err(_elapsed) => Answer { result: Err(too_slow::<C>(host)), large: None },
+    }
+}
+
+fn too_slow<C: Call>(host: &Host) -> ApiError {
+    let after_ms = u64::try_from(CALL_DEADLINE.as_millis()).unwrap_or(u64::MAX);
+    ApiError::Timeout { what: format!("{} ({})", host.node_label(), C::NAME), after_ms }
+}
+
+fn unlisted(payload: &RequestPayload) -> ApiError {
+    let reason = format!("this host has no handler for {}", payload.info().name);
+    ApiError::Unsupported { backend: "cofferdam".to_owned(), reason }
+}

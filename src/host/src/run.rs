@@ -1,0 +1,135 @@
+//! The core from its start to its end: the control socket, the roster, the node, the modules.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use cofferdam_control::{NodeSettings, Report, Restart, RosterEntry};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::api::Host;
+use crate::control_link::{ControlSocket, Launcher, LinkError, Received, link};
+use crate::events::{Hub, first_cursor, publish_chain};
+use crate::node::NodeError;
+use crate::supervise::Supervisor;
+use crate::{backend, log};
+
+/// Threads that serve: two, so that a large block being encoded does not hold up a small call.
+const WORKERS: usize = 2;
+
+/// Threads for what blocks, which is reading and writing the embedded chain's file.
+const BLOCKING_THREADS: usize = 8;
+
+/// How long the launcher may take to send the roster, which it has before it starts the core.
+const ROSTER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long work that blocks may go on when everything else has ended: a write to the chain's file.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// Why the core ended, other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The kernel gives no threads or no event queue.
+    #[error("start the runtime")]
+    Runtime(#[source] io::Error),
+    /// The link to the launcher ended.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The launcher sent something else than the roster first, or nothing.
+    #[error("the launcher sent no roster within {} s (are cofferdam and cofferdam-launcher of one build?)", ROSTER_DEADLINE.as_secs())]
+    NoRoster,
+    /// The node cannot be used.
+    #[error("node: {0}")]
+    Node(#[from] NodeError),
+    /// A mistake in the core.
+    #[error("a task of the core ended: {0}")]
+    Task(String),
+}
+
+/// Runs the core in this process, which the launcher started: stdin is the control socket, stderr the log.
+///
+/// Returns when the launcher said that everything stops and everything has. An error was logged already.
+///
+/// # Errors
+/// [`CoreError`] if the core cannot start or the launcher is gone.
+pub fn run_core(state_dir: &Path) -> Result<(), CoreError> {
+    log::init();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("core")
+        .enable_all()
+        .build()
+        .map_err(CoreError::Runtime)
+        .inspect_err(tell)?;
+    let outcome = runtime.block_on(async { serve_launcher(ControlSocket::from_stdin()?, state_dir).await });
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome.inspect_err(tell)
+}
+
+fn tell(error: &CoreError) {
+    match std::error::Error::source(error) {
+        Some(source) => tracing::error!("ends: {error}: {source}"),
+        None => tracing::error!("ends: {error}"),
+    }
+}
+
+/// Serves the launcher at the other end of `socket` until it stops the core or is gone.
+async fn serve_launcher(socket: ControlSocket, state_dir: &Path) -> Result<(), CoreError> {
+    let (link, launcher, reports) = link(socket);
+    let mut linking = tokio::spawn(link.run());
+    let ended = |joined: Result<Result<(), LinkError>, tokio::task::JoinError>| match joined {
+        Ok(ended) => ended.map_err(CoreError::from),
+        Err(error) => Err(CoreError::Task(error.to_string())),
+    };
+    tokio::select! {
+        joined = &mut linking => ended(joined),
+        served = serve_modules(launcher, reports, state_dir) => {
+            served?;
+            // What was asked last has still to be sent.
+            ended(linking.await)
+        }
+    }
+}
+
+async fn serve_modules(
+    launcher: Launcher,
+    mut reports: mpsc::Receiver<Received>,
+    state_dir: &Path,
+) -> Result<(), CoreError> {
+    let roster = receive_roster(&mut reports).await?;
+    let node = backend::open(roster.node, state_dir, launcher.clone()).await?;
+    tracing::info!("serves {} modules; node: {} ({})", roster.modules.len(), node.label(), node.chain());
+    let hub = Hub::new(first_cursor(SystemTime::now()));
+    let feed = publish_chain(node.follow(None), Arc::clone(&hub));
+    let host = Arc::new(Host::new(node, hub));
+    let supervisor = Supervisor::new(roster.modules, roster.restart, host, launcher, reports);
+    tokio::select! {
+        supervised = supervisor.run() => Ok(supervised?),
+        () = feed => Err(CoreError::Task("the one that follows the chain".to_owned())),
+    }
+}
+
+struct Roster {
+    modules: Vec<RosterEntry>,
+    node: NodeSettings,
+    restart: Restart,
+}
+
+async fn receive_roster(reports: &mut mpsc::Receiver<Received>) -> Result<Roster, CoreError> {
+    let first = timeout(ROSTER_DEADLINE, reports.recv()).await.map_err(|_elapsed| CoreError::NoRoster)?;
+    let first = first.ok_or(LinkError::LauncherGone)?.report;
+    match first {
+        Report::Roster { modules, node, restart } => Ok(Roster { modules, node, restart }),
+        Report::Started { .. }
+        | Report::StartFailed { .. }
+        | Report::Exited { .. }
+        | Report::Denied { .. }
+        | Report::Usage { .. }
+        | Report::Credentials { .. }
+        | Report::Shutdown { .. } => Err(CoreError::NoRoster),
+    }
+}

@@ -1,0 +1,65 @@
+//! Reads frames from a module: bounded, piece by piece, and safe to stop waiting for at any moment.
+
+use std::ops::Range;
+
+use cofferdam_protocol::{FrameDecoder, HostMessage};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::OwnedReadHalf;
+
+use super::SessionEnd;
+
+/// How much is read at once; requests are mostly below a hundred bytes, so this holds many.
+const READ_BYTES: usize = 16 * 1024;
+
+/// The longest handshake: three names and two versions.
+const MAX_HELLO_BYTES: usize = 4096;
+
+/// The reading half of a module's connection.
+#[derive(Debug)]
+pub(super) struct Input {
+    half: OwnedReadHalf,
+    decoder: FrameDecoder,
+    buffer: Box<[u8]>,
+    /// Which part of `buffer` was read and not yet decoded.
+    unread: Range<usize>,
+}
+
+impl Input {
+    /// Takes nothing longer than a handshake, until [`Input::open`].
+    pub(super) fn new(half: OwnedReadHalf) -> Self {
+        let decoder = FrameDecoder::with_limit(MAX_HELLO_BYTES);
+        Self { half, decoder, buffer: vec![0; READ_BYTES].into(), unread: 0..0 }
+    }
+
+    /// The handshake is over: from now on a frame may have the length of its direction. Must be called
+    /// between two frames.
+    pub(super) fn open(&mut self) {
+        self.decoder = FrameDecoder::for_messages::<HostMessage>();
+    }
+
+    /// The body of the next frame. Dropping the future loses nothing that was read.
+    ///
+    /// # Errors
+    /// [`SessionEnd`]: the stream ended, or what comes is no frame.
+    pub(super) async fn next_body(&mut self) -> Result<Vec<u8>, SessionEnd> {
+        loop {
+            let mut unread = self.buffer.get(self.unread.clone()).unwrap_or_default();
+            let frame = self.decoder.next_frame(&mut unread);
+            self.unread.start = self.unread.end.saturating_sub(unread.len());
+            match frame.map_err(|error| SessionEnd::Violation(error.to_string()))? {
+                Some(body) => return Ok(body),
+                None => self.fill().await?,
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), SessionEnd> {
+        let bytes = self.half.read(&mut self.buffer).await.map_err(SessionEnd::Io)?;
+        self.unread = 0..bytes;
+        if bytes > 0 {
+            return Ok(());
+        }
+        let end = self.decoder.finish();
+        Err(end.err().map_or(SessionEnd::Closed, |error| SessionEnd::Violation(error.to_string())))
+    }
+}

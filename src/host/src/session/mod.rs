@@ -1,0 +1,108 @@
+//! One session: the connection of one module, from its handshake to its end.
+//!
+//! One task owns the socket. Calls run beside it and answer out of order; replies and events are written as
+//! they come. Whatever a module does costs that module its session at worst, and what it makes the core hold
+//! is bounded: the calls in flight, the large replies among them, the events that wait, one frame being read.
+
+mod handshake;
+mod input;
+mod requests;
+pub(crate) mod wire;
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cofferdam_manifest::{CapabilitySet, ModuleName};
+use cofferdam_protocol::Refusal;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::mpsc;
+
+use self::input::Input;
+use self::requests::{Reply, Requests};
+use crate::api::Host;
+use crate::events::Mailbox;
+
+/// Whom the launcher connected, and what the operator granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Module {
+    pub(crate) name: ModuleName,
+    pub(crate) version: String,
+    pub(crate) granted: CapabilitySet,
+}
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionEnd {
+    /// The module closed its connection, between two messages.
+    #[error("it closed its connection")]
+    Closed,
+    /// The handshake was refused.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// No handshake came in time, or its answer was not taken.
+    #[error("no handshake within {} s of its start", handshake::HANDSHAKE_DEADLINE.as_secs())]
+    NoHandshake,
+    /// It sent what is no message, or not one for the host.
+    #[error("it broke the protocol: {0}")]
+    Violation(String),
+    /// Its connection failed.
+    #[error("its connection failed: {0}")]
+    Io(io::Error),
+    /// The host made a mistake; the session ends so that no call waits for ever.
+    #[error("the host failed: {0}")]
+    HostFault(String),
+}
+
+/// Serves one module until its session ends. `opened` is called once the handshake is done.
+pub(crate) async fn serve(
+    stream: UnixStream,
+    module: Arc<Module>,
+    host: Arc<Host>,
+    opened: impl FnOnce() + Send,
+) -> SessionEnd {
+    let (read, mut output) = stream.into_split();
+    let mut input = Input::new(read);
+    let node = host.node_label();
+    if let Err(end) = handshake::shake_hands(&mut input, &mut output, &module, node).await {
+        return end;
+    }
+    let attachment = host.attach();
+    opened();
+    let (requests, mut replies) = Requests::new(module, host, Arc::clone(attachment.mailbox()));
+    tokio::select! {
+        end = requests.read(input) => end,
+        end = write_frames(&mut output, &mut replies, attachment.mailbox()) => end,
+    }
+}
+
+/// Writes replies and events as they come, neither before the other. Has no deadline: a module that does not
+/// read makes nobody wait but itself.
+async fn write_frames(
+    output: &mut OwnedWriteHalf,
+    replies: &mut mpsc::Receiver<Reply>,
+    mailbox: &Mailbox,
+) -> SessionEnd {
+    loop {
+        let written = tokio::select! {
+            // The reply keeps its place in flight until it is written.
+            Some(reply) = replies.recv() => write(output, &reply.frame).await,
+            event = mailbox.next() => write(output, &event).await,
+        };
+        if let Err(error) = written {
+            return match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => SessionEnd::Closed,
+                _ => SessionEnd::Io(error),
+            };
+        }
+    }
+}
+
+async fn write(output: &mut OwnedWriteHalf, frame: &Bytes) -> io::Result<()> {
+    output.write_all(frame).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! Carries out what the lifecycle decides: asks the launcher, serves sessions, publishes, logs.
+
+mod denial;
+mod lifecycle;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cofferdam_control::{Ask, MAX_MODULES, Report, Restart, RosterEntry, Usage};
+use cofferdam_manifest::ModuleName;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+
+use self::lifecycle::{Action, Lifecycle};
+use crate::api::Host;
+use crate::control_link::{Launcher, LinkError, Received};
+use crate::session::{Module, SessionEnd, serve};
+
+/// How often the log says what each module uses.
+const USAGE_EVERY: Duration = Duration::from_secs(3600);
+
+/// A start of a module; its session belongs to it.
+type Start = (ModuleName, u64);
+
+/// Runs the modules of the roster until everything has ended.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    lifecycle: Lifecycle,
+    modules: HashMap<ModuleName, Arc<Module>>,
+    host: Arc<Host>,
+    launcher: Launcher,
+    reports: mpsc::Receiver<Received>,
+    sessions: JoinSet<SessionEnd>,
+    session_of: HashMap<Id, Start>,
+    opened: mpsc::Sender<Start>,
+    opened_out: mpsc::Receiver<Start>,
+}
+
+/// Whether there is more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    GoOn,
+    Finished,
+}
+
+impl Supervisor {
+    /// A supervisor that has started nothing yet.
+    pub(crate) fn new(
+        roster: Vec<RosterEntry>,
+        restart: Restart,
+        host: Arc<Host>,
+        launcher: Launcher,
+        reports: mpsc::Receiver<Received>,
+    ) -> Self {
+        let modules = roster.iter().map(|entry| (entry.name.clone(), Arc::new(module(entry)))).collect();
+        // A session opens once, and a module has one session at a time that has not opened.
+        let (opened, opened_out) = mpsc::channel(2 * MAX_MODULES);
+        Self {
+            lifecycle: Lifecycle::new(roster, restart),
+            modules,
+            host,
+            launcher,
+            reports,
+            sessions: JoinSet::new(),
+            session_of: HashMap::new(),
+            opened,
+            opened_out,
+        }
+    }
+
+    /// Starts the modules and looks after them until the launcher says that everything stops.
+    ///
+    /// # Errors
+    /// [`LinkError`] if the launcher cannot be asked, or says what makes no sense.
+    pub(crate) async fn run(mut self) -> Result<(), LinkError> {
+        let mut usage = hourly();
+        self.launcher.ask(Ask::Ready)?;
+        let begin = self.lifecycle.begin();
+        let mut progress = self.carry_out(begin)?;
+        while progress == Progress::GoOn {
+            let deadline = self.lifecycle.next_deadline();
+            let actions = tokio::select! {
+                received = self.reports.recv() => match received {
+                    Some(received) => self.hear(received)?,
+                    None => return Err(LinkError::LauncherGone),
+                },
+                Some((name, generation)) = self.opened_out.recv() => {
+                    self.lifecycle.opened(Instant::now(), &name, generation)
+                }
+                Some(ended) = self.sessions.join_next_with_id() => self.session_ended(ended),
+                () = until(deadline) => self.lifecycle.tick(Instant::now()),
+                _ = usage.tick() => self.ask_for_usage()?,
+            };
+            progress = self.carry_out(actions)?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, received: Received) -> Result<Vec<Action>, LinkError> {
+        let Received { report, socket } = received;
+        let now = Instant::now();
+        Ok(match report {
+            Report::Started { module, confinement } => {
+                tracing::info!(subject = %module, "started: {confinement}");
+                let (generation, mut actions) = self.lifecycle.started(&module);
+                if let (Some(generation), Some(socket)) = (generation, socket) {
+                    actions.extend(self.open_session((module, generation), socket));
+                }
+                actions
+            }
+            Report::StartFailed { module, error } => self.lifecycle.start_failed(now, &module, &error),
+            Report::Exited { module, end } => self.lifecycle.exited(now, &module, &end),
+            Report::Denied { module, denial } => {
+                tracing::warn!(subject = %module, "{}", denial::describe(&denial));
+                Vec::new()
+            }
+            Report::Usage { module, usage } => {
+                if let Some(usage) = usage {
+                    tracing::info!(subject = %module, "{}", in_words(usage));
+                }
+                Vec::new()
+            }
+            Report::Shutdown { grace_ms } => self.lifecycle.shut_down(now, grace_ms),
+            Report::Roster { .. } | Report::Credentials { .. } => {
+                return Err(LinkError::Protocol { what: "a second roster, or credentials out of turn".to_owned() });
+            }
+        })
+    }
+
+    fn open_session(&mut self, start: Start, socket: OwnedFd) -> Vec<Action> {
+        let Some(module) = self.modules.get(&start.0).map(Arc::clone) else { return Vec::new() };
+        let stream = match into_stream(socket) {
+            Ok(stream) => stream,
+            Err(error) => {
+                let end = SessionEnd::HostFault(format!("its socket cannot be used: {error}"));
+                return self.lifecycle.session_ended(Instant::now(), &start.0, start.1, &end);
+            }
+        };
+        let (opened, told) = (self.opened.clone(), start.clone());
+        let session = serve(stream, module, Arc::clone(&self.host), move || {
+            // The channel has room for every session there is.
+            let _ = opened.try_send(told);
+        });
+        let id = self.sessions.spawn(session).id();
+        self.session_of.insert(id, start);
+        Vec::new()
+    }
+
+    fn session_ended(&mut self, ended: Result<(Id, SessionEnd), JoinError>) -> Vec<Action> {
+        let (id, end) = match ended {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), SessionEnd::HostFault(error.to_string())),
+        };
+        // It may have opened in the same moment.
+        let mut actions = Vec::new();
+        while let Ok((name, generation)) = self.opened_out.try_recv() {
+            actions.extend(self.lifecycle.opened(Instant::now(), &name, generation));
+        }
+        if let Some((name, generation)) = self.session_of.remove(&id) {
+            actions.extend(self.lifecycle.session_ended(Instant::now(), &name, generation, &end));
+        }
+        actions
+    }
+
+    fn ask_for_usage(&self) -> Result<Vec<Action>, LinkError> {
+        for module in self.lifecycle.running() {
+            self.launcher.ask(Ask::Usage { module: module.clone() })?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn carry_out(&self, actions: Vec<Action>) -> Result<Progress, LinkError> {
+        for action in actions {
+            match action {
+                Action::Start(module) => self.launcher.ask(Ask::Start { module })?,
+                Action::Stop(module) => self.launcher.ask(Ask::Stop { module })?,
+                Action::Publish(payload) => self.host.hub().publish(payload),
+                Action::Farewell { grace_ms } => {
+                    tracing::info!("shutting down: modules have {grace_ms} ms to end");
+                    self.host.hub().say_farewell(grace_ms);
+                }
+                Action::Say(module, line) => tracing::info!(subject = %module, "{line}"),
+                Action::Finish => {
+                    self.launcher.finish(Ask::Stopped)?;
+                    return Ok(Progress::Finished);
+                }
+            }
+        }
+        Ok(Progress::GoOn)
+    }
+}
+
+fn module(entry: &RosterEntry) -> Module {
+    Module {
+        name: entry.name.clone(),
+        version: entry.version.clone(),
+        granted: entry.granted.iter().copied().collect(),
+    }
+}
+
+fn into_stream(socket: OwnedFd) -> io::Result<UnixStream> {
+    let stream = std::os::unix::net::UnixStream::from(socket);
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
+fn hourly() -> Interval {
+    let first = Instant::now().checked_add(USAGE_EVERY).unwrap_or_else(Instant::now);
+    let mut interval = interval_at(first, USAGE_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    interval
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn in_words(usage: Usage) -> String {
+    let Usage { memory_bytes, cpu_us, tasks } = usage;
+    format!("uses {} KiB of memory, {} ms of processor time so far, {tasks} threads", memory_bytes / 1024, cpu_us / 1000)
+}

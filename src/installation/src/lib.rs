@@ -1,0 +1,137 @@
+//! Reads what is installed: the operator's config and the manifests, and derives the profile each module gets.
+//!
+//! The launcher enforces and `cofferdam audit` prints what this crate derives, so the two cannot differ. It
+//! reads two kinds of files, `cofferdam.toml` and `module.toml`, and writes none. A module whose manifest is
+//! wrong is reported and does not run; the others do.
+
+#![forbid(unsafe_code)]
+
+mod profiles;
+mod read;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cofferdam_config::{Config, Sandbox};
+use cofferdam_manifest::{Manifest, ModuleName, resolve};
+
+pub use profiles::weakenings;
+
+/// What is installed, and which of it can run.
+#[derive(Debug)]
+pub struct Installation {
+    /// The operator's config, every path absolute.
+    pub config: Config,
+    /// The modules that can run, by name.
+    pub modules: BTreeMap<ModuleName, Installed>,
+    /// Their names in start order: dependencies first.
+    pub order: Vec<ModuleName>,
+    /// What keeps others from running, and what the operator should know, one sentence each.
+    pub problems: Vec<Problem>,
+}
+
+/// A module that can run.
+#[derive(Debug)]
+pub struct Installed {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its folder.
+    pub directory: PathBuf,
+}
+
+/// Something the operator should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// A module does not run because of this.
+    Refused(String),
+    /// A module runs, or a setting has no effect.
+    Note(String),
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(text) => write!(f, "not started: {text}"),
+            Self::Note(text) => write!(f, "note: {text}"),
+        }
+    }
+}
+
+/// Why nothing can run.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    /// A file or folder that cannot be read.
+    #[error("{doing} {}: {cause}; {fix}", path.display())]
+    Read {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// The reason.
+        cause: String,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(Box<cofferdam_config::DocumentError>),
+    /// Two of the config's directories overlap.
+    #[error("{}: {overlap}", path.display())]
+    Overlap {
+        /// The config.
+        path: PathBuf,
+        /// Which two, and why they must not.
+        overlap: Box<cofferdam_config::OverlappingDirs>,
+    },
+}
+
+impl Installation {
+    /// Reads the config at `path` and every manifest below its `modules_dir`.
+    ///
+    /// # Errors
+    /// When the config is wrong or the folder of modules cannot be read.
+    pub fn read(path: &Path) -> Result<Self, InstallationError> {
+        let text = read::text(path, "read the config", "write one, or pass its path with --config")?;
+        let shown = path.to_string_lossy();
+        let config = Config::parse(&shown, &text).map_err(|error| InstallationError::Config(Box::new(error)))?;
+        let base = read::parent(path)?;
+        let config = config
+            .resolve_paths(&base)
+            .map_err(|overlap| InstallationError::Overlap { path: path.to_owned(), overlap: Box::new(overlap) })?;
+        Self::from_config(config)
+    }
+
+    /// As [`Self::read`], with a config whose paths are absolute.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn from_config(config: Config) -> Result<Self, InstallationError> {
+        let mut problems = Vec::new();
+        let mut found = if config.modules.enabled {
+            read::modules(&config.modules.modules_dir, limit(), &mut problems)?
+        } else {
+            Vec::new()
+        };
+        let wanted = &config.modules.enabled_modules;
+        found.retain(|installed| wanted.is_empty() || wanted.contains(installed.manifest.name()));
+        let manifests: Vec<Manifest> = found.iter().map(|installed| installed.manifest.clone()).collect();
+        let resolution = resolve(&manifests);
+        problems.extend(resolution.refused.values().map(|refusal| Problem::Refused(refusal.to_string())));
+        problems.extend(resolution.notes.iter().map(|note| Problem::Note(note.to_string())));
+        let modules: BTreeMap<_, _> = found
+            .into_iter()
+            .filter(|installed| !resolution.refused.contains_key(installed.manifest.name()))
+            .map(|installed| (installed.manifest.name().clone(), installed))
+            .collect();
+        problems.extend(profiles::idle_settings(&config, &modules));
+        Ok(Self { config, modules, order: resolution.order, problems })
+    }
+}
+
+/// How many modules are read at most: as many as there are blocks of uids, less the core's.
+fn limit() -> usize {
+    usize::try_from(Sandbox::MAX_MODULES - 1).unwrap_or(usize::MAX).min(MAX_MODULES)
+}
+
+/// The launcher's own bound; more folders than this in `modules_dir` are an error of the operator's.
+pub const MAX_MODULES: usize = 128;

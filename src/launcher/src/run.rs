@@ -1,0 +1,171 @@
+//! `cofferdam-launcher run`: from the config to the running whole, and back to nothing.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cofferdam_config::{Backend, Layer};
+use cofferdam_control::{NodeSettings, RosterEntry};
+use cofferdam_installation::{Installation, Installed};
+use cofferdam_policy::Tables;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::cgroup::CgroupHost;
+use crate::error::{Error, file, system};
+use crate::host::{Host, close_on_exec_all};
+use crate::identity::{assign, assign_core, make_directory};
+use crate::layers::Layers;
+use crate::log;
+use crate::program::Program;
+use crate::start::Launcher;
+use crate::supervisor::{Module, Parts, Supervisor};
+use crate::sweeper::Sweeper;
+
+/// What the operator chose on the command line.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The config.
+    pub config: PathBuf,
+    /// The core's program: `cofferdam`, beside the launcher.
+    pub core_program: PathBuf,
+}
+
+/// Runs everything until a signal says stop.
+///
+/// # Errors
+/// [`Error`] before anything is started, or when the launcher cannot go on; nothing is left behind.
+pub fn run(options: &Options) -> Result<(), Error> {
+    close_on_exec_all()?;
+    let signals = take_signals()?;
+    let installation = Installation::read(&options.config).map_err(|error| Error::Document(error.to_string()))?;
+    for problem in &installation.problems {
+        log::line("launcher", &problem.to_string());
+    }
+    let state_dir = installation.config.state_dir.clone();
+    make_directory(&state_dir, 0o711)?;
+    let _only_one = lock(&state_dir)?;
+    let scratch = state_dir.join("scratch");
+    make_directory(&scratch, 0o700)?;
+    let launcher = settle(&installation, &state_dir, scratch)?;
+    let _sweeper = Sweeper::start(launcher.cgroup_directories())?;
+    let supervisor = load(launcher, installation, options)?;
+    supervisor.run(&signals)
+}
+
+/// Signals that stop the launcher arrive by descriptor; no handler ever runs. SIGPIPE is ignored by Rust.
+fn take_signals() -> Result<SignalFd, Error> {
+    let mut stop = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        stop.add(signal);
+    }
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), None).map_err(system("block signals"))?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    SignalFd::with_flags(&stop, flags).map_err(system("signalfd"))
+}
+
+/// One launcher a state directory: it sweeps cgroups of the directory's name and owns what is in it.
+fn lock(state_dir: &Path) -> Result<Flock<File>, Error> {
+    let path = state_dir.join("lock");
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let opened = opened.map_err(file("open", &path, "may this user write there?"))?;
+    Flock::lock(opened, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+        let cause = io::Error::from(errno);
+        file("lock", &path, "another cofferdam runs with this state_dir: stop it, or set another")(cause)
+    })
+}
+
+fn settle(installation: &Installation, state_dir: &Path, scratch: PathBuf) -> Result<Launcher, Error> {
+    let sandbox = &installation.config.sandbox;
+    let host = Host::settle()?;
+    let mut layers = Layers::settle(&sandbox.allow_missing, &host)?;
+    let cgroups = match CgroupHost::settle(&instance(state_dir), &sandbox.cgroup_root) {
+        Ok(cgroups) => Some(cgroups),
+        Err(Error::LayerMissing { why, .. }) => {
+            layers.miss(Layer::Cgroup, &why)?;
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let missing: Vec<_> = layers.missing().map(Layer::as_str).collect();
+    if !missing.is_empty() {
+        log::line("launcher", &format!("WEAKENED, as the config allows: no {}", missing.join(", no ")));
+    }
+    Ok(Launcher::new(host, cgroups, layers, scratch))
+}
+
+/// Names this launcher's cgroups: the same for the same state directory, so that leftovers are found.
+fn instance(state_dir: &Path) -> String {
+    use sha2::{Digest, Sha256};
+    use std::os::unix::ffi::OsStrExt;
+    let hash = Sha256::digest(state_dir.as_os_str().as_bytes());
+    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Derives every profile, opens every program, and gives each module its identity. One module that cannot be
+/// loaded keeps only itself, and those that require it, from running.
+fn load(launcher: Launcher, installation: Installation, options: &Options) -> Result<Supervisor, Error> {
+    let tables = Tables::builtin();
+    let config = &installation.config;
+    let uid_base = config.sandbox.uid_base;
+    let core_program = Program::open(&options.core_program, "core")?;
+    let core_state = config.state_dir.join("core");
+    let core_home = assign_core(launcher.host(), uid_base, &core_state)?;
+    let profile = installation.core_profile(core_program.linkage, &tables);
+    let core = launcher.load(profile, core_program, core_home)?;
+
+    let names: Vec<String> = installation.order.iter().map(ToString::to_string).collect();
+    let mut homes = assign(launcher.host(), uid_base, &config.modules.data_dir, &names)?;
+    let mut modules = std::collections::BTreeMap::new();
+    let mut roster = Vec::new();
+    for name in &installation.order {
+        let Some(installed) = installation.modules.get(name) else { continue };
+        let Some(home) = homes.remove(name.as_str()) else { continue };
+        let loaded = home.and_then(|home| {
+            let program = open_program(installed)?;
+            let profile = installation.profile(installed, program.linkage, &tables);
+            launcher.load(profile, program, home)
+        });
+        match loaded {
+            Ok(loaded) => {
+                roster.push(entry(installed, &loaded));
+                modules.insert(name.clone(), Module::new(loaded));
+            }
+            Err(error) => log::error(name.as_str(), &error),
+        }
+    }
+    let node = node_settings(&config.node);
+    Ok(Supervisor::new(Parts { launcher, config: installation.config, roster, node, modules, core }))
+}
+
+fn open_program(installed: &Installed) -> Result<Program, Error> {
+    let directory = File::open(&installed.directory).map_err(file("open", &installed.directory, ""))?;
+    let entry_point = Path::new(installed.manifest.entry_point().as_str());
+    use std::os::fd::AsFd;
+    Program::open_beneath(directory.as_fd(), &installed.directory, entry_point, installed.manifest.name().as_str())
+}
+
+fn entry(installed: &Installed, loaded: &crate::start::Loaded) -> RosterEntry {
+    RosterEntry {
+        name: installed.manifest.name().clone(),
+        version: installed.manifest.version().to_string(),
+        granted: loaded.profile().granted.iter().collect(),
+        requires: installed.manifest.dependencies().keys().cloned().collect(),
+    }
+}
+
+fn node_settings(node: &Backend) -> NodeSettings {
+    let milliseconds = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    match node {
+        Backend::Embedded(embedded) => NodeSettings::Embedded {
+            block_interval_ms: embedded.block_interval.map_or(0, milliseconds),
+        },
+        Backend::Bitcoind(node) => NodeSettings::Bitcoind {
+            rpc: node.rpc,
+            zmq: node.zmq,
+            chain: node.chain.as_str().to_owned(),
+            poll_interval_ms: milliseconds(node.poll_interval),
+        },
+    }
+}

@@ -1,0 +1,178 @@
+//! The core: the launcher's first confined child. When it dies the modules are stopped and it is started again.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cofferdam_config::{Backend, RpcAuth};
+use cofferdam_control::{Ask, Report, RpcCredentials, shorten};
+use nix::sys::signalfd::SignalFd;
+
+use super::control::{ControlLink, Heard};
+use super::shutdown::Stopping;
+use super::subject::{Buried, Subject};
+use super::wait::{Ready, Who};
+use super::{RunningCore, Supervisor};
+use crate::error::{Error, file};
+use crate::log::{self, CORE_RATE};
+use crate::sys::parent::Reap;
+
+/// Pauses before the core is started again: doubled with each crash, from the first to the second.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A core that ran this long had no trouble starting: the next pause is the first one again.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// The longest file with credentials, in bytes. A cookie has about 75.
+const MAX_CREDENTIALS_BYTES: u64 = 4096;
+
+impl Supervisor {
+    pub(super) fn start_core(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let prepared = self.launcher.prepare(&self.core.loaded)?;
+        let running = self.launcher.launch(prepared)?;
+        let profile = self.core.loaded.profile();
+        let policy = profile.syscalls.clone();
+        let memory = profile.limits.memory_bytes.value;
+        log::line("core", &format!("started: {}", self.launcher.confinement(&self.core.loaded, &running)));
+        let (subject, peer) = Subject::new("core".to_owned(), running, policy, memory, CORE_RATE, now);
+        let mut link = ControlLink::new(peer);
+        let roster = Report::Roster {
+            modules: self.roster.clone(),
+            node: self.node.clone(),
+            restart: self.restart_policy(),
+        };
+        link.report(&roster, None)?;
+        self.core.running = Some(RunningCore { subject, link, since: now });
+        Ok(())
+    }
+
+    /// Sends a report to the core. A core that is hung or hostile is killed; the loop sees its end.
+    pub(super) fn report(&mut self, report: &Report, descriptor: Option<std::os::fd::OwnedFd>) {
+        if let Some(core) = &mut self.core.running
+            && let Err(error) = core.link.report(report, descriptor)
+        {
+            log::error("core", &error);
+            core.subject.kill();
+        }
+    }
+
+    pub(super) fn handle(&mut self, ready: Vec<Ready>, signals: &SignalFd, now: Instant) -> Result<(), Error> {
+        // Ends come last: what a subject did before its end is handled while it is still known.
+        let (ends, others): (Vec<_>, Vec<_>) =
+            ready.into_iter().partition(|ready| matches!(ready, Ready::Ended(_)));
+        for ready in others.into_iter().chain(ends) {
+            match ready {
+                Ready::Signal => self.take_signal(signals, now),
+                Ready::Control => self.converse(now),
+                Ready::Output(who, stream) => {
+                    if let Some(subject) = self.subject_mut(&who) {
+                        subject.read_outputs(stream, now);
+                    }
+                }
+                Ready::Denial(who) => self.answer_denial(&who, now),
+                Ready::ListenerClosed(who) => {
+                    if let Some(subject) = self.subject_mut(&who) {
+                        subject.close_listener();
+                    }
+                }
+                Ready::Ended(Who::Core) => self.bury_core(now)?,
+                Ready::Ended(Who::Module(name)) => self.bury_module(&name, now)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_denial(&mut self, who: &Who, now: Instant) {
+        let denial = self.subject_mut(who).and_then(|subject| subject.answer(now));
+        if let (Some(denial), Who::Module(module)) = (denial, who) {
+            self.report(&Report::Denied { module: module.clone(), denial }, None);
+        }
+    }
+
+    /// Reads what the core asks, one message a turn, and sends what waits for it.
+    fn converse(&mut self, now: Instant) {
+        let Some(core) = &mut self.core.running else { return };
+        match core.link.hear().and_then(|heard| core.link.flush().map(|()| heard)) {
+            Ok(Heard::Ask(ask)) => self.obey(ask, now),
+            Ok(Heard::Nothing) => {}
+            // A core without its control socket can do nothing any more.
+            Ok(Heard::Closed) => core.subject.kill(),
+            Err(error) => {
+                log::error("core", &error);
+                core.subject.kill();
+            }
+        }
+    }
+
+    fn obey(&mut self, ask: Ask, now: Instant) {
+        match ask {
+            Ask::Ready => log::line("core", "ready"),
+            Ask::Start { module } => self.start_module(&module, now),
+            Ask::Stop { module } => self.stop_module(&module),
+            Ask::Usage { module } => self.report_usage(module),
+            Ask::Credentials => {
+                let credentials = credentials(&self.config.node).map_err(|error| shorten(&error));
+                self.report(&Report::Credentials { credentials }, None);
+            }
+            Ask::Stopped => self.core_has_stopped(now),
+        }
+    }
+
+    fn bury_core(&mut self, now: Instant) -> Result<(), Error> {
+        let Some(RunningCore { subject, link, since }) = self.core.running.take() else { return Ok(()) };
+        match subject.bury(Reap::Now, now)? {
+            Buried::StillRunning(subject) => {
+                self.core.running = Some(RunningCore { subject: *subject, link, since });
+            }
+            Buried::Ended(end) => {
+                log::line("core", &end.to_string());
+                self.stop_all_modules();
+                if self.stopping == Stopping::No {
+                    self.schedule_core(now, since);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn schedule_core(&mut self, now: Instant, since: Instant) {
+        let core = &mut self.core;
+        core.crashes = if now - since >= HEALTHY { 0 } else { core.crashes };
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(core.crashes)).min(LONGEST_PAUSE);
+        core.crashes = core.crashes.saturating_add(1);
+        core.restart_at = Some(now + pause);
+        log::line("core", &format!("starts again in {} s", pause.as_secs()));
+    }
+}
+
+/// Reads the node's credentials afresh: the cookie changes whenever the node starts.
+fn credentials(node: &Backend) -> Result<RpcCredentials, String> {
+    let Backend::Bitcoind(node) = node else {
+        return Err("the embedded chain has no credentials".to_owned());
+    };
+    match &node.auth {
+        RpcAuth::Cookie(path) => {
+            let cookie = secret(path, "the node writes it when it starts: is it running?")
+                .map_err(|error| error.to_string())?;
+            let (user, password) = cookie
+                .split_once(':')
+                .ok_or_else(|| format!("{} is not a cookie file: it has no colon", path.display()))?;
+            Ok(RpcCredentials { user: user.to_owned(), password: password.to_owned() })
+        }
+        RpcAuth::Password { user, password_file } => {
+            let password = secret(password_file, "write the password of rpcauth there")
+                .map_err(|error| error.to_string())?;
+            Ok(RpcCredentials { user: user.clone(), password })
+        }
+    }
+}
+
+fn secret(path: &Path, remedy: &'static str) -> Result<String, Error> {
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_CREDENTIALS_BYTES).read_to_string(&mut text))
+        .map_err(file("read the credentials in", path, remedy))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

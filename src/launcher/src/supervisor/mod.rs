@@ -1,0 +1,130 @@
+//! The launcher's loop: waits on core, modules and signals, and does what each calls for. One thread, no
+//! waiting on any one of them: a subject that stalls, floods or dies costs the others nothing.
+
+mod control;
+mod core;
+mod modules;
+mod shutdown;
+mod subject;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use cofferdam_config::Config;
+use cofferdam_control::{NodeSettings, Restart, RosterEntry};
+use cofferdam_manifest::ModuleName;
+
+use crate::error::Error;
+use crate::log;
+use crate::start::{Launcher, Loaded, Prepared};
+use control::ControlLink;
+use shutdown::Stopping;
+use subject::Subject;
+
+/// What the supervisor runs.
+pub(crate) struct Supervisor {
+    launcher: Launcher,
+    config: Config,
+    roster: Vec<RosterEntry>,
+    node: NodeSettings,
+    modules: BTreeMap<ModuleName, Module>,
+    core: Core,
+    stopping: Stopping,
+}
+
+/// A module of the roster.
+pub(crate) struct Module {
+    loaded: Loaded,
+    /// The next start, made ahead.
+    prepared: Option<Prepared>,
+    running: Option<Subject>,
+}
+
+impl Module {
+    pub(crate) fn new(loaded: Loaded) -> Self {
+        Self { loaded, prepared: None, running: None }
+    }
+}
+
+/// The core, which may be started again.
+struct Core {
+    loaded: Loaded,
+    running: Option<RunningCore>,
+    /// Starts since it last ran for long.
+    crashes: u32,
+    /// When to start it again.
+    restart_at: Option<Instant>,
+}
+
+struct RunningCore {
+    subject: Subject,
+    link: ControlLink,
+    since: Instant,
+}
+
+/// What a supervisor is made of.
+pub(crate) struct Parts {
+    pub(crate) launcher: Launcher,
+    pub(crate) config: Config,
+    pub(crate) roster: Vec<RosterEntry>,
+    pub(crate) node: NodeSettings,
+    pub(crate) modules: BTreeMap<ModuleName, Module>,
+    pub(crate) core: Loaded,
+}
+
+impl Supervisor {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            launcher: parts.launcher,
+            config: parts.config,
+            roster: parts.roster,
+            node: parts.node,
+            modules: parts.modules,
+            core: Core { loaded: parts.core, running: None, crashes: 0, restart_at: None },
+            stopping: Stopping::No,
+        }
+    }
+
+    /// Runs until everything has stopped. Whatever happens, no process and no cgroup of ours is left.
+    ///
+    /// # Errors
+    /// When the core cannot be started, or the launcher itself cannot go on.
+    pub(crate) fn run(mut self, signals: &nix::sys::signalfd::SignalFd) -> Result<(), Error> {
+        let outcome = self.run_until_stopped(signals);
+        let ended = self.end_everything();
+        outcome.and(ended)
+    }
+
+    fn run_until_stopped(&mut self, signals: &nix::sys::signalfd::SignalFd) -> Result<(), Error> {
+        self.start_core()?;
+        self.prepare_modules();
+        while !self.has_stopped() {
+            let ready = self.wait(signals)?;
+            let now = Instant::now();
+            self.handle(ready, signals, now)?;
+            self.meet_deadlines(now)?;
+        }
+        Ok(())
+    }
+
+    fn restart_policy(&self) -> Restart {
+        match self.config.modules.restart {
+            cofferdam_config::Restart::OnFailure => Restart::OnFailure,
+            cofferdam_config::Restart::Never => Restart::Never,
+        }
+    }
+
+    /// Makes the next start of each module ahead. One that fails is tried again, and reported, when the
+    /// module is asked for.
+    fn prepare_modules(&mut self) {
+        for (name, module) in &mut self.modules {
+            if module.prepared.is_none() && module.running.is_none() {
+                match self.launcher.prepare(&module.loaded) {
+                    Ok(prepared) => module.prepared = Some(prepared),
+                    Err(error) => log::error(name.as_str(), &error),
+                }
+            }
+        }
+    }
+}

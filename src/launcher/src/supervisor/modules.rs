@@ -1,0 +1,94 @@
+//! Starting, stopping and burying modules.
+
+use std::time::Instant;
+
+use cofferdam_control::{Report, shorten};
+use cofferdam_manifest::ModuleName;
+
+use super::Supervisor;
+use super::subject::{Buried, Subject};
+use crate::error::Error;
+use crate::log::{self, MODULE_RATE};
+use crate::sys::parent::Reap;
+
+impl Supervisor {
+    pub(super) fn start_module(&mut self, name: &ModuleName, now: Instant) {
+        match self.try_start(name, now) {
+            Ok((confinement, peer)) => {
+                log::line(name.as_str(), &format!("started: {confinement}"));
+                self.report(&Report::Started { module: name.clone(), confinement }, Some(peer));
+            }
+            Err(error) => {
+                log::line(name.as_str(), &format!("error: {error}"));
+                self.report(&Report::StartFailed { module: name.clone(), error: shorten(&error) }, None);
+            }
+        }
+    }
+
+    fn try_start(&mut self, name: &ModuleName, now: Instant) -> Result<(String, std::os::fd::OwnedFd), String> {
+        let module = self.modules.get_mut(name).ok_or_else(|| format!("{name} is not a module of the roster"))?;
+        if module.running.is_some() {
+            return Err(format!("{name} runs already"));
+        }
+        if !self.stopping.allows_starts() {
+            return Err("everything is being stopped".to_owned());
+        }
+        let prepared = match module.prepared.take() {
+            Some(prepared) => prepared,
+            None => self.launcher.prepare(&module.loaded).map_err(|error| error.to_string())?,
+        };
+        let running = self.launcher.launch(prepared).map_err(|error| error.to_string())?;
+        let confinement = self.launcher.confinement(&module.loaded, &running);
+        let profile = module.loaded.profile();
+        let (policy, memory) = (profile.syscalls.clone(), profile.limits.memory_bytes.value);
+        let (subject, peer) = Subject::new(name.to_string(), running, policy, memory, MODULE_RATE, now);
+        module.running = Some(subject);
+        Ok((confinement, peer))
+    }
+
+    pub(super) fn stop_module(&mut self, name: &ModuleName) {
+        // One that has ended, or is none, needs no stopping; its end has been or will be reported.
+        if let Some(subject) = self.modules.get_mut(name).and_then(|module| module.running.as_mut()) {
+            subject.kill();
+        }
+    }
+
+    pub(super) fn stop_all_modules(&mut self) {
+        for subject in self.modules.values_mut().filter_map(|module| module.running.as_mut()) {
+            subject.kill();
+        }
+    }
+
+    pub(super) fn report_usage(&mut self, name: ModuleName) {
+        let subject = self.modules.get(&name).and_then(|module| module.running.as_ref());
+        let usage = match subject.map(Subject::usage).transpose() {
+            Ok(usage) => usage.flatten(),
+            Err(error) => {
+                log::error(name.as_str(), &error);
+                None
+            }
+        };
+        self.report(&Report::Usage { module: name, usage }, None);
+    }
+
+    pub(super) fn bury_module(&mut self, name: &ModuleName, now: Instant) -> Result<(), Error> {
+        let Some(module) = self.modules.get_mut(name) else { return Ok(()) };
+        let Some(subject) = module.running.take() else { return Ok(()) };
+        match subject.bury(Reap::Now, now)? {
+            Buried::StillRunning(subject) => module.running = Some(*subject),
+            Buried::Ended(end) => {
+                log::line(name.as_str(), &end.to_string());
+                self.report(&Report::Exited { module: name.clone(), end }, None);
+                self.prepare_again();
+            }
+        }
+        Ok(())
+    }
+
+    /// A module that may be started again gets its next start made ahead, while nobody waits for it.
+    fn prepare_again(&mut self) {
+        if self.stopping.allows_starts() && self.config.modules.restart == cofferdam_config::Restart::OnFailure {
+            self.prepare_modules();
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A running subject: its output, its denials, its end.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use cofferdam_control::{Denial, End};
+use cofferdam_policy::profile::{SyscallPolicy, Verdict};
+use nix::errno::Errno;
+
+use crate::cgroup::Cgroup;
+use crate::denial::{call_name, describe, kernel_errno};
+use crate::error::{Error, system};
+use crate::log::{self, Bucket, LineRate, Output, Taken};
+use crate::start::Running;
+use crate::sys::notify::{self, Notification};
+use crate::sys::parent::{self, Ended, Reap};
+
+/// How many refused calls of a subject are answered at once, and a second. A subject that makes more waits for
+/// its answers: its own threads pay, not the launcher.
+const ANSWERS: LineRate = LineRate { burst: 500, per_second: 200 };
+/// How many refused calls are reported one by one; the others are counted.
+const REPORTS: LineRate = LineRate { burst: 100, per_second: 5 };
+
+/// A running subject.
+pub(crate) struct Subject {
+    label: String,
+    pidfd: OwnedFd,
+    pid: nix::unistd::Pid,
+    listener: Option<OwnedFd>,
+    stdout: Output,
+    stderr: Output,
+    cgroup: Option<Cgroup>,
+    policy: SyscallPolicy,
+    memory_bytes: u64,
+    answers: Bucket,
+    reports: Bucket,
+    unreported: u64,
+    fate: Fate,
+}
+
+/// Why the launcher has killed it, if it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    Open,
+    Stopped,
+    Forbidden(String),
+}
+
+impl Subject {
+    /// Takes over what was started; hands back the other end of its socket.
+    pub(crate) fn new(
+        label: String,
+        running: Running,
+        policy: SyscallPolicy,
+        memory_bytes: u64,
+        lines: LineRate,
+        now: Instant,
+    ) -> (Self, OwnedFd) {
+        let Running { pid, pidfd, listener, stdout, stderr, peer, cgroup } = running;
+        let subject = Self {
+            label,
+            pidfd,
+            pid,
+            listener: Some(listener),
+            stdout: Output::new(stdout, lines, now),
+            stderr: Output::new(stderr, lines, now),
+            cgroup,
+            policy,
+            memory_bytes,
+            answers: Bucket::new(ANSWERS, now),
+            reports: Bucket::new(REPORTS, now),
+            unreported: 0,
+            fate: Fate::Open,
+        };
+        (subject, peer)
+    }
+
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    pub(crate) fn outputs(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [self.stdout.to_poll(), self.stderr.to_poll()]
+    }
+
+    /// The listener, unless the subject has used up its answers for now.
+    pub(crate) fn listener(&self) -> Option<BorrowedFd<'_>> {
+        self.listener.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether an answer may be given now; if not, after which pause.
+    pub(crate) fn answer_pause(&mut self, now: Instant) -> Option<Duration> {
+        self.answers.is_empty(now).then(|| self.answers.pause())
+    }
+
+    pub(crate) fn read_outputs(&mut self, which: Stream, now: Instant) {
+        match which {
+            Stream::Stdout => self.stdout.read(&self.label, now),
+            Stream::Stderr => self.stderr.read(&self.label, now),
+        }
+    }
+
+    /// Answers one waiting call. The denial is returned where it is to be reported.
+    pub(crate) fn answer(&mut self, now: Instant) -> Option<Denial> {
+        let listener = self.listener.as_ref()?;
+        let notification = match notify::receive(listener.as_fd()) {
+            Ok(notification) => notification,
+            // The caller was killed while it waited, or a signal came: nothing waits any more.
+            Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => return None,
+            Err(_) => {
+                self.close_listener();
+                return None;
+            }
+        };
+        let _counted = self.answers.take(now);
+        let verdict = self.verdict(&notification);
+        match verdict {
+            Verdict::Kill => {
+                self.fate = Fate::Forbidden(call_name(notification.number));
+                // It may have been killed meanwhile; its end is seen at its pidfd in any case.
+                let _already_dead = parent::pidfd_kill(self.pidfd.as_fd());
+            }
+            Verdict::Refuse(errno) | Verdict::Quiet(errno) => {
+                self.refuse(&notification, kernel_errno(errno));
+            }
+            Verdict::Allow => self.refuse(&notification, Errno::EPERM),
+        }
+        self.report(&notification, verdict, now)
+    }
+
+    fn verdict(&self, notification: &Notification) -> Verdict {
+        let number = u32::try_from(notification.number).unwrap_or(u32::MAX);
+        self.policy.decide(number, &notification.arguments)
+    }
+
+    fn refuse(&self, notification: &Notification, errno: Errno) {
+        if let Some(listener) = &self.listener {
+            // ENOENT: the caller is gone and needs no answer. Any other failure leaves it waiting, unserved.
+            let _caller_gone = notify::refuse(listener.as_fd(), notification.id, errno);
+        }
+    }
+
+    fn report(&mut self, notification: &Notification, verdict: Verdict, now: Instant) -> Option<Denial> {
+        if verdict != Verdict::Kill && self.reports.take(now) == Taken::Empty {
+            self.unreported += 1;
+            return None;
+        }
+        let unreported = std::mem::take(&mut self.unreported);
+        let denial = describe(notification.number, notification.arguments, verdict, unreported);
+        log::line(&self.label, &format!("denied: {}", sentence(&denial)));
+        Some(denial)
+    }
+
+    pub(crate) fn close_listener(&mut self) {
+        self.listener = None;
+    }
+
+    /// Kills it: the kernel ends every process of its pid namespace with it.
+    pub(crate) fn kill(&mut self) {
+        if self.fate == Fate::Open {
+            self.fate = Fate::Stopped;
+        }
+        // It may have ended by itself; its end is seen at its pidfd in any case.
+        let _already_dead = parent::pidfd_kill(self.pidfd.as_fd());
+    }
+
+    /// What it uses now; `None` without a cgroup.
+    pub(crate) fn usage(&self) -> Result<Option<cofferdam_control::Usage>, Error> {
+        let Some(cgroup) = &self.cgroup else { return Ok(None) };
+        cgroup.usage(process_cpu_us(self.pid)).map(Some)
+    }
+
+    /// Reaps it, logs what it left in its pipes, and removes its cgroup.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be removed; the end is known all the same and logged.
+    pub(crate) fn bury(mut self, wait: Reap, now: Instant) -> Result<Buried, Error> {
+        let Some(ended) = parent::reap(self.pidfd.as_fd(), wait).map_err(system("wait for a child"))? else {
+            return Ok(Buried::StillRunning(Box::new(self)));
+        };
+        self.stdout.drain(&self.label, now);
+        self.stderr.drain(&self.label, now);
+        if self.unreported > 0 {
+            log::line(&self.label, &format!("denied: {} more system calls", self.unreported));
+        }
+        let end = self.end(ended);
+        if let Some(cgroup) = self.cgroup.take()
+            && let Err(error) = cgroup.remove()
+        {
+            log::error(&self.label, &error);
+        }
+        Ok(Buried::Ended(end))
+    }
+
+    fn end(&self, ended: Ended) -> End {
+        let starved = self.cgroup.as_ref().is_some_and(Cgroup::was_out_of_memory);
+        match (&self.fate, ended) {
+            (Fate::Forbidden(call), _) => End::Forbidden { call: call.clone() },
+            (Fate::Stopped, Ended::Signaled(libc::SIGKILL)) => End::Stopped,
+            (Fate::Open, Ended::Signaled(libc::SIGKILL)) if starved => {
+                End::OutOfMemory { limit_bytes: self.memory_bytes }
+            }
+            // The filter kills in the kernel only for an entry of another architecture.
+            (_, Ended::Signaled(libc::SIGSYS)) => {
+                End::Forbidden { call: "the kernel by its 32-bit or x32 entry".to_owned() }
+            }
+            (_, Ended::Signaled(signal)) => End::Signaled { signal },
+            (_, Ended::Exited(status)) => End::Exited { status },
+        }
+    }
+}
+
+/// What became of a subject that was to be buried.
+pub(crate) enum Buried {
+    Ended(End),
+    StillRunning(Box<Subject>),
+}
+
+/// One of a subject's output pipes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+fn sentence(denial: &Denial) -> String {
+    let arguments = denial.arguments.map(|argument| format!("{argument:#x}")).join(", ");
+    let met = match &denial.outcome {
+        cofferdam_control::Outcome::Errno(name) => name.clone(),
+        cofferdam_control::Outcome::Killed => "killed".to_owned(),
+    };
+    let more = if denial.unreported == 0 {
+        String::new()
+    } else {
+        format!(" ({} more before it were not shown)", denial.unreported)
+    };
+    format!("{}({arguments}): {met}{more}", denial.call)
+}
+
+/// User and system time of a process. proc_pid_stat(5), fields 14 and 15, in clock ticks of 10 ms.
+fn process_cpu_us(pid: nix::unistd::Pid) -> u64 {
+    const TICK_US: u64 = 10_000;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name in field 2 may hold anything, but not a closing bracket after its own.
+    let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    ticks * TICK_US
+}
