@@ -195,7 +195,9 @@ mod tests {
     #[test]
     fn success_is_an_escape_unless_it_is_contained() {
         let success = Met::Succeeded(String::new());
-        for expected in [Expected::Errno(Errno::EPERM), Expected::Killed, Expected::OutOfMemory, Expected::Nothing] {
+        for expected in
+            [Expected::Errno(Errno::EPERM), Expected::Killed, Expected::OutOfMemory, Expected::Nothing]
+        {
             assert_eq!(expected.judge(&success), Verdict::Escaped);
         }
         assert_eq!(Expected::Contained.judge(&success), Verdict::AsExpected);

@@ -69,7 +69,10 @@ impl Context {
             outside: path("outside", "/".into()),
             mount_point: path("mount_point", data_dir.to_owned()),
             socket_path: path("socket_path", "/run/dbus/system_bus_socket".into()),
-            abstract_socket: settings.get("abstract_socket").cloned().unwrap_or_else(|| "cofferdam".to_owned()),
+            abstract_socket: settings
+                .get("abstract_socket")
+                .cloned()
+                .unwrap_or_else(|| "cofferdam".to_owned()),
             tcp_address: parse(settings, "tcp_address", NODE_ADDRESS)?,
             victim: Pid::from_raw(parse(settings, "victim", FIRST_PROCESS)?),
             victim_address: parse(settings, "victim_address", 0)?,
@@ -80,7 +83,11 @@ impl Context {
     }
 }
 
-fn parse<T: std::str::FromStr>(settings: &BTreeMap<String, String>, key: &str, default: T) -> Result<T, String>
+fn parse<T: std::str::FromStr>(
+    settings: &BTreeMap<String, String>,
+    key: &str,
+    default: T,
+) -> Result<T, String>
 where
     T::Err: std::fmt::Display,
 {

@@ -33,5 +33,8 @@ impl Inherited {
 fn take_free(end: RawFd) -> Vec<OwnedFd> {
     let standard_input = io::stdin();
     let duplicate = || standard_input.as_fd().try_clone_to_owned().ok();
-    std::iter::repeat_with(duplicate).map_while(|descriptor| descriptor).take_while(|new| new.as_raw_fd() < end).collect()
+    std::iter::repeat_with(duplicate)
+        .map_while(|descriptor| descriptor)
+        .take_while(|new| new.as_raw_fd() < end)
+        .collect()
 }

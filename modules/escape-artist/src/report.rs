@@ -72,13 +72,13 @@ impl Report {
 /// What the kernel says about the file.
 pub(crate) fn outcome(path: &Path, name: &str) -> io::Result<Option<(String, String)>> {
     let text = fs::read_to_string(path)?;
-    let outcomes = text.lines().filter_map(|line| {
+    let mut outcomes = text.lines().filter_map(|line| {
         let mut fields = line.split('\t');
         let (line_name, kind) = (fields.next()?, fields.next()?);
         let is_outcome = line_name == name && kind != STARTED;
         is_outcome.then(|| (kind.to_owned(), fields.next().unwrap_or_default().to_owned()))
     });
-    Ok(outcomes.last())
+    Ok(outcomes.next_back())
 }
 
 #[cfg(test)]

@@ -1,1 +1,62 @@
-//! The operator's tool: run, check, audit.
+//! The operator's tool: run, check, audit; and, started by the launcher, the core itself.
+//!
+//! It explains and it starts the launcher. It never confines, decides or grants anything: what `check` and
+//! `audit` show is derived by the code that the launcher uses, and nothing here changes a file.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod arguments;
+mod audit;
+mod catalog;
+mod check;
+mod launch;
+mod prerequisites;
+mod program;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use answer::Answer;
+use arguments::{Arguments, Command};
+
+pub use audit::{Subject, page};
+
+/// Does what the command line says. A wrong command line ends the process with status 2.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let answered = match Arguments::parse_from(arguments).command {
+        Command::Core => return core(),
+        Command::Run(place) => launch::launch(&place.config),
+        Command::Check(place) => check::check(&place.config),
+        Command::Audit(wanted) => audit::audit(&wanted),
+        Command::Config => Ok(Answer::good(cofferdam_config::REFERENCE.to_owned())),
+        Command::Calls(form) => Ok(catalog::calls(form.json)),
+        Command::Events(form) => Ok(catalog::events(form.json)),
+    };
+    match answered {
+        Ok(answer) => print(&answer),
+        Err(error) => {
+            eprintln!("cofferdam: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A reader that has seen enough (`cofferdam calls | head`) is no error.
+fn print(answer: &Answer) -> ExitCode {
+    let _closed = std::io::stdout().lock().write_all(answer.text.as_bytes());
+    answer.outcome.into()
+}
+
+/// The error of a core was logged by the core: its standard error is the operator's log.
+fn core() -> ExitCode {
+    match cofferdam_host::run_core(Path::new(cofferdam_policy::profile::STATE_INSIDE)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_logged) => ExitCode::FAILURE,
+    }
+}

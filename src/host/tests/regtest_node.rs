@@ -127,6 +127,17 @@ async fn restart_of_the_node_loses_no_block_with_polling() {
 }
 
 #[tokio::test]
+async fn restart_of_the_node_fails_no_call_although_all_kept_connections_died() {
+    let mut node = RegtestNode::start(&[]);
+    let client = node.client(Notify::Polling);
+    let all = tokio::join!(client.chain_tip(), client.chain_tip(), client.chain_tip(), client.chain_tip());
+    assert!(matches!(all, (Ok(_), Ok(_), Ok(_), Ok(_))), "{all:?}");
+    node.stop();
+    node.launch();
+    assert_eq!(client.block_height().await, Ok(0));
+}
+
+#[tokio::test]
 async fn node_that_forgets_its_blocks_in_a_crash_is_followed_to_where_it_stands() {
     let mut node = RegtestNode::start(&[]);
     let mut following = node.client(Notify::Zmq).follow(None);

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod linkage;
 mod profiles;
 mod read;
 
@@ -15,7 +16,9 @@ use std::path::{Path, PathBuf};
 use cofferdam_config::{Config, Sandbox};
 use cofferdam_manifest::{Manifest, ModuleName, resolve};
 
+pub use linkage::linkage;
 pub use profiles::weakenings;
+pub use read::manifest_at;
 
 /// What is installed, and which of it can run.
 #[derive(Debug)]

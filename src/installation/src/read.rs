@@ -80,8 +80,7 @@ pub(crate) fn modules(
 
 fn manifest(directory: &Path) -> Result<Manifest, String> {
     let path = directory.join("module.toml");
-    let text = text(&path, "read the manifest", "check its permissions").map_err(|error| error.to_string())?;
-    let manifest = Manifest::parse(&path.to_string_lossy(), &text).map_err(|error| error.to_string())?;
+    let manifest = manifest_at(&path)?;
     // The folder's name is what the operator sees; one that lies about its module would mislead.
     if directory.file_name().and_then(|name| name.to_str()) == Some(manifest.name().as_str()) {
         return Ok(manifest);
@@ -91,4 +90,14 @@ fn manifest(directory: &Path) -> Result<Manifest, String> {
         path.display(),
         manifest.name()
     ))
+}
+
+/// Reads one manifest, wherever it lies.
+///
+/// # Errors
+/// What is wrong with it, in one line: the file, the line, the key and what to write instead.
+pub fn manifest_at(path: &Path) -> Result<Manifest, String> {
+    let text = text(path, "read the manifest", "check the path and its permissions")
+        .map_err(|error| error.to_string())?;
+    Manifest::parse(&path.to_string_lossy(), &text).map_err(|error| error.to_string())
 }

@@ -7,7 +7,6 @@
 mod cgroup;
 mod child;
 mod denial;
-mod elf;
 mod error;
 pub mod filter;
 mod host;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 
 /// The longest line shown of what a subject writes, in bytes; the rest of the line is dropped.
-const MAX_LINE_BYTES: usize = 4096;
+const MAX_LINE_BYTES: usize = 1024;
 /// What is read at most from one pipe before the next descriptor has its turn.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -41,7 +41,7 @@ pub(crate) struct LineRate {
 }
 
 /// What a module may print: enough for a panic with its backtrace, too little to drown the operator's log.
-pub(crate) const MODULE_RATE: LineRate = LineRate { burst: 200, per_second: 20 };
+pub(crate) const MODULE_RATE: LineRate = LineRate { burst: 100, per_second: 20 };
 /// The core prints a line for each event and each module's log record, which it limits itself.
 pub(crate) const CORE_RATE: LineRate = LineRate { burst: 5000, per_second: 1000 };
 

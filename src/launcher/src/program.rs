@@ -7,13 +7,13 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use cofferdam_installation::linkage;
 use cofferdam_policy::profile::Linkage;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod};
 use sha2::{Digest, Sha256};
 
-use crate::elf;
 use crate::error::{Error, system};
 use crate::sys::parent;
 
@@ -95,7 +95,7 @@ impl Program {
             let problem = format!("is over {} MiB", MAX_PROGRAM_BYTES / (1024 * 1024));
             return Err(refuse(problem, "strip its debug information"));
         }
-        let linkage = elf::linkage(&image).map_err(|problem| {
+        let linkage = linkage(&image).map_err(|problem| {
             refuse(problem, "build the module for this machine; scripts need a compiled program")
         })?;
         // Nobody but the launcher's children sees this file; they run under other uids and must read it.

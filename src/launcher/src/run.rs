@@ -88,6 +88,9 @@ fn settle(installation: &Installation, state_dir: &Path, scratch: PathBuf) -> Re
         }
         Err(error) => return Err(error),
     };
+    for directory in cgroups.as_ref().map(CgroupHost::directories).unwrap_or_default() {
+        log::line("launcher", &format!("cgroups below {}", directory.display()));
+    }
     let missing: Vec<_> = layers.missing().map(Layer::as_str).collect();
     if !missing.is_empty() {
         log::line("launcher", &format!("WEAKENED, as the config allows: no {}", missing.join(", no ")));

@@ -65,7 +65,8 @@ mod tests {
     fn every_name_is_kebab_case() {
         let is_kebab = |name: &str| {
             let word = |word: &str| {
-                !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                !word.is_empty()
+                    && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
             };
             name.split('-').all(word)
         };

@@ -89,11 +89,13 @@ impl ControlSocket {
 
 /// Lets what only has to be tried again pass.
 fn not_yet(doing: &'static str, error: io::Error) -> Result<(), LinkError> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Err(LinkError::LauncherGone),
-        _ => Err(failed(doing, error)),
+    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+        return Ok(());
     }
+    if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
+        return Err(LinkError::LauncherGone);
+    }
+    Err(failed(doing, error))
 }
 
 struct Datagram {
@@ -120,14 +122,12 @@ fn receive_now(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<Datagram> {
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = recvmsg(fd, &mut [IoSliceMut::new(buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
     // Collected before anything is judged, so that no descriptor stays open.
-    let descriptors = ancillary
-        .drain()
-        .filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-            _ => None,
-        })
-        .flatten()
-        .collect();
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            descriptors.extend(received);
+        }
+    }
     Ok(Datagram { length: received.bytes, descriptors, flags: received.flags })
 }
 

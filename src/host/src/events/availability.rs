@@ -4,38 +4,55 @@
 
 use cofferdam_protocol::{Availability, EventOrigin, EventType};
 
+/// Types whose every event the core publishes when it happens.
+const LIVE: &[EventType] = &[
+    EventType::NewBlock,
+    EventType::BlockDisconnected,
+    EventType::ModuleLoaded,
+    EventType::ModuleUnloaded,
+    EventType::ModuleCrashed,
+    EventType::NodeShutdown,
+    EventType::EventsDropped,
+];
+
+/// Types that the core concludes from others.
+const DERIVED: &[EventType] = &[EventType::ChainReorg];
+
+/// Types that happen inside the node and that it keeps to itself.
+const UNTOLD: &[EventType] = &[
+    EventType::BlockValidationStarted,
+    EventType::ScriptVerificationStarted,
+    EventType::ScriptVerificationCompleted,
+    EventType::MessageReceived,
+    EventType::MessageSent,
+];
+
 /// What can be expected of `event_type`.
 pub(crate) fn availability(event_type: EventType) -> Availability {
-    match event_type {
-        EventType::NewBlock
-        | EventType::BlockDisconnected
-        | EventType::ModuleLoaded
-        | EventType::ModuleUnloaded
-        | EventType::ModuleCrashed
-        | EventType::NodeShutdown
-        | EventType::EventsDropped => Availability::Live,
-        EventType::ChainReorg => Availability::Derived,
-        other => Availability::Unavailable { reason: why_not(other) },
+    if LIVE.contains(&event_type) {
+        Availability::Live
+    } else if DERIVED.contains(&event_type) {
+        Availability::Derived
+    } else {
+        Availability::Unavailable { reason: why_not(event_type) }
     }
 }
 
 fn why_not(event_type: EventType) -> String {
-    match event_type {
-        EventType::Unknown(tag) => {
-            format!("event type {tag} is of a later protocol than this host's")
+    if let EventType::Unknown(tag) = event_type {
+        return format!("event type {tag} is of a later protocol than this host's");
+    }
+    if UNTOLD.contains(&event_type) {
+        return format!("no node tells {event_type} over RPC or ZMQ");
+    }
+    if event_type == EventType::NodeShutdownCompleted {
+        return "modules have been stopped by then: it could never be delivered".to_owned();
+    }
+    match event_type.origin() {
+        EventOrigin::Module => {
+            format!("{event_type} comes from modules, and this host takes no events from modules yet")
         }
-        EventType::BlockValidationStarted
-        | EventType::ScriptVerificationStarted
-        | EventType::ScriptVerificationCompleted
-        | EventType::MessageReceived
-        | EventType::MessageSent => "no node tells this over RPC or ZMQ".to_owned(),
-        EventType::NodeShutdownCompleted => {
-            "modules have been stopped by then: it could never be delivered".to_owned()
-        }
-        other => match other.origin() {
-            EventOrigin::Module => format!("{other} comes from modules, and this host takes no events from modules yet"),
-            EventOrigin::Core => format!("this version of the host has no source for {other}"),
-        },
+        EventOrigin::Core => format!("this version of the host has no source for {event_type}"),
     }
 }
 

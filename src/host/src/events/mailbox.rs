@@ -145,9 +145,10 @@ mod tests {
         while let Some(frame) = mailbox.lock().pop() {
             frames.push(frame);
         }
-        let decode = |frame: &Bytes| match cofferdam_protocol::decode(&frame[4..]).unwrap() {
-            ModuleMessage::Event(event) => event,
-            other => panic!("{other:?}"),
+        let decode = |frame: &Bytes| {
+            let message = cofferdam_protocol::decode(&frame[4..]).unwrap();
+            let ModuleMessage::Event(event) = message else { panic!("{message:?}") };
+            event
         };
         frames.iter().map(decode).collect()
     }

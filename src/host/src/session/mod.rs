@@ -91,13 +91,23 @@ async fn write_frames(
             Some(reply) = replies.recv() => write(output, &reply.frame).await,
             event = mailbox.next() => write(output, &event).await,
         };
-        if let Err(error) = written {
-            return match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => SessionEnd::Closed,
-                _ => SessionEnd::Io(error),
-            };
+        match written {
+            Ok(()) => {}
+            Err(error) if is_gone(&error) => return discard(replies).await,
+            Err(error) => return SessionEnd::Io(error),
         }
     }
+}
+
+/// The module reads no more. What it said last is still to be heard, and the end of that ends the session;
+/// until then replies give up their places.
+async fn discard(replies: &mut mpsc::Receiver<Reply>) -> SessionEnd {
+    while replies.recv().await.is_some() {}
+    SessionEnd::Closed
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 async fn write(output: &mut OwnedWriteHalf, frame: &Bytes) -> io::Result<()> {

@@ -76,11 +76,16 @@ impl Requests {
 
     /// Reads and starts calls until the connection ends or breaks the protocol.
     pub(super) async fn read(mut self, mut input: Input) -> SessionEnd {
-        loop {
+        let end = loop {
             if let Err(end) = self.read_one(&mut input).await {
-                return end;
+                break end;
             }
+        };
+        if matches!(end, SessionEnd::Closed) {
+            // What a module says last, and why it ends, matters most.
+            while self.running.join_next().await.is_some() {}
         }
+        end
     }
 
     async fn read_one(&mut self, input: &mut Input) -> Result<(), SessionEnd> {

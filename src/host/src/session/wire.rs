@@ -28,7 +28,6 @@ pub(crate) enum Incoming {
 /// # Errors
 /// Why it is not a handshake, for the module's author.
 pub(crate) fn decode_hello(body: &[u8]) -> Result<Hello, String> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else it may be, it is not a handshake")]
     match decode::<HostMessage>(body) {
         Ok(HostMessage::Hello(hello)) => Ok(hello),
         Ok(_) => Err("the first message must be the handshake (Hello)".to_owned()),
@@ -41,7 +40,6 @@ pub(crate) fn decode_hello(body: &[u8]) -> Result<Hello, String> {
 /// # Errors
 /// Why it may not come here; the session must end.
 pub(crate) fn decode_incoming(body: &[u8]) -> Result<Incoming, String> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else it may be, it has no place here")]
     match decode_request(body) {
         Ok(HostMessage::Request(request)) => Ok(Incoming::Request(request)),
         Ok(HostMessage::Hello(_)) => Err("a second handshake".to_owned()),

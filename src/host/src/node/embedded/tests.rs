@@ -165,7 +165,13 @@ async fn transaction_is_mined_returns_to_the_mempool_in_a_reorganisation_and_is_
     assert_eq!(chain.mempool(), [txid]);
     assert_eq!(chain.utxo(made).await, Ok(None));
     assert!(chain.utxo(tx.input[0].previous_output).await.unwrap().unwrap().coinbase);
+    // It is judged like any other that waits: a rival is refused, and its fee is earned again.
+    let mut rival = tx.clone();
+    rival.output[0].value = Amount::from_int_btc(1);
+    assert!(chain.submit(rival).unwrap_err().to_string().contains("is waiting"));
     chain.mine(1).await.unwrap();
+    let earned = block_at(&chain, 104).await.txdata[0].output[0].value;
+    assert_eq!(earned, Amount::from_int_btc(50) + Amount::from_sat(1000));
     assert_eq!(chain.utxo(made).await.unwrap().unwrap().height, 104);
     assert_eq!(reopened(&dir, chain).await.utxo(made).await.unwrap().unwrap().height, 104);
 }

@@ -1,0 +1,103 @@
+//! The command line. It never reads a file or the environment.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 all is well; 1 something is wrong or missing, and the text says what and how to mend it; \
+2 the command line is wrong. `run` ends with the launcher's status: 0 after SIGINT or SIGTERM, 1 after an error.";
+
+/// Runs the modules of a Bitcoin node as Linux-confined processes.
+#[derive(Debug, Parser)]
+#[command(name = "cofferdam", version, after_help = EXIT_STATUS, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the core and the modules until SIGINT or SIGTERM
+    Run(Place),
+    /// Say what would run, what would not and why, and what this machine lacks; starts nothing
+    Check(Place),
+    /// Print all that a module can do, with the reason of every rule
+    Audit(Wanted),
+    /// Print a config with every key, its default and its meaning
+    Config,
+    /// List the calls of the node API and the capability each needs
+    Calls(Form),
+    /// List the event types and who makes them
+    Events(Form),
+    /// The host core; only the launcher starts it
+    #[command(hide = true)]
+    Core,
+}
+
+/// Which config.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The config
+    #[arg(long, value_name = "FILE", default_value = "cofferdam.toml")]
+    pub(crate) config: PathBuf,
+}
+
+/// For whom the output is.
+#[derive(Debug, Args)]
+pub(crate) struct Form {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Whose page.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("subject").required(true).args(["module", "core", "manifest"]))]
+pub(crate) struct Wanted {
+    /// An installed module, with what the config grants it
+    pub(crate) module: Option<String>,
+    /// The host core, with the node of the config
+    #[arg(long)]
+    pub(crate) core: bool,
+    /// A module.toml that need not be installed, with everything it asks for
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// A dynamic program, which gets its libraries too; without this a program that is there is looked at, and
+    /// one that is not is taken to be static
+    #[arg(long)]
+    pub(crate) dynamic: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) form: Form,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_core_is_started_by_the_arguments_of_its_policy() {
+        let tables = cofferdam_policy::Tables::builtin();
+        let needs = cofferdam_policy::CoreNeeds::default();
+        let linkage = cofferdam_policy::profile::Linkage::Static;
+        let profile = cofferdam_policy::derive_core(&needs, linkage, &tables);
+        let line = std::iter::once("core").chain(profile.arguments.iter().map(String::as_str));
+        assert!(matches!(Arguments::try_parse_from(line).unwrap().command, Command::Core));
+    }
+
+    #[test]
+    fn an_audit_is_of_exactly_one_subject() {
+        for line in [&["cofferdam", "audit"][..], &["cofferdam", "audit", "a", "--core"]] {
+            let status = Arguments::try_parse_from(line).unwrap_err().exit_code();
+            assert_eq!(status, 2, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `cofferdam audit`: the page of one module or of the core, from the profile that the launcher enforces.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+use cofferdam_config::Config;
+use cofferdam_installation::{Installation, manifest_at};
+use cofferdam_manifest::{Manifest, ModuleName};
+use cofferdam_policy::page::{render, render_json};
+use cofferdam_policy::profile::{Linkage, Profile};
+use cofferdam_policy::{Decisions, Tables, derive};
+
+use crate::answer::Answer;
+use crate::arguments::Wanted;
+use crate::{catalog, launch, program};
+
+/// Of whom a page can be had without an installation.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'s> {
+    /// A module with everything its manifest asks for.
+    Module(&'s Manifest),
+    /// The core with the node of this config.
+    Core(&'s Config),
+}
+
+/// The page of a static program by the policy's defaults.
+#[must_use]
+pub fn page(subject: Subject<'_>) -> String {
+    text(&default_profile(subject, Linkage::Static), Form::Text)
+}
+
+enum Form {
+    Text,
+    Json,
+}
+
+pub(crate) fn audit(wanted: &Wanted) -> anyhow::Result<Answer> {
+    let form = if wanted.form.json { Form::Json } else { Form::Text };
+    Ok(Answer::good(text(&profile(wanted)?, form)))
+}
+
+fn text(profile: &Profile, form: Form) -> String {
+    let (calls, events) = (catalog::call_lines(), catalog::event_names());
+    match form {
+        Form::Text => render(profile, &Tables::builtin(), &calls, &events),
+        Form::Json => render_json(profile, &calls, &events) + "\n",
+    }
+}
+
+fn profile(wanted: &Wanted) -> anyhow::Result<Profile> {
+    let forced = wanted.dynamic.then_some(Linkage::Dynamic);
+    if let Some(path) = &wanted.manifest {
+        let manifest = manifest_at(path).map_err(|problem| anyhow!(problem))?;
+        let beside = path.with_file_name(manifest.entry_point().as_str());
+        let linkage = forced.unwrap_or_else(|| linkage_or_static(&beside));
+        return Ok(default_profile(Subject::Module(&manifest), linkage));
+    }
+    let Some(module) = &wanted.module else { return core(&wanted.place.config, forced) };
+    let installation = Installation::read(&wanted.place.config)?;
+    let installed = ModuleName::new(module).ok().and_then(|name| installation.modules.get(&name));
+    let Some(installed) = installed else { bail!("{}", not_running(module, &installation)) };
+    let linkage = forced.unwrap_or_else(|| program::of_module(installed).unwrap_or(Linkage::Static));
+    Ok(installation.profile(installed, linkage, &Tables::builtin()))
+}
+
+/// Without a config the core is that of the default one, with the embedded node.
+fn core(config: &Path, forced: Option<Linkage>) -> anyhow::Result<Profile> {
+    let linkage = match forced {
+        Some(linkage) => linkage,
+        None => linkage_or_static(&launch::beside()?.with_file_name("cofferdam")),
+    };
+    if config == Path::new("cofferdam.toml") && !config.exists() {
+        return Ok(default_profile(Subject::Core(&Config::default()), linkage));
+    }
+    Ok(Installation::read(config)?.core_profile(linkage, &Tables::builtin()))
+}
+
+/// Policy does not depend on whether a program was built yet; static is what the build of this project makes.
+fn linkage_or_static(program: &Path) -> Linkage {
+    program::at(program).unwrap_or(Linkage::Static)
+}
+
+fn default_profile(subject: Subject<'_>, linkage: Linkage) -> Profile {
+    let tables = Tables::builtin();
+    match subject {
+        Subject::Module(manifest) => derive(manifest, &Decisions::default(), linkage, &tables),
+        Subject::Core(config) => alone(config).core_profile(linkage, &tables),
+    }
+}
+
+/// A config without modules.
+fn alone(config: &Config) -> Installation {
+    let config = config.clone();
+    Installation { config, modules: BTreeMap::new(), order: Vec::new(), problems: Vec::new() }
+}
+
+fn not_running(module: &str, installation: &Installation) -> String {
+    let names: Vec<&str> = installation.modules.keys().map(ModuleName::as_str).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let mut text = format!(
+        "{module:?} is not a module that runs here (these are: {names}); \
+         `cofferdam audit --manifest FILE` takes one that is not installed"
+    );
+    for problem in
+        installation.problems.iter().map(ToString::to_string).filter(|problem| problem.contains(module))
+    {
+        text.push_str(&format!("\n  {problem}"));
+    }
+    text
+}

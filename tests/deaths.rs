@@ -1,0 +1,145 @@
+//! Whatever dies, and however: no zombie, no orphan, no cgroup, no mount is left.
+
+mod rig;
+
+use nix::sys::signal::{Signal, kill};
+use rig::{As, Plan, eventually, is_alive, processes};
+
+#[test]
+fn a_killed_module_leaves_no_zombie_and_no_cgroup_and_the_others_go_on() {
+    let mut rig = Plan::new(As::Root).module("block-watch").probe("").config("[modules]\nrestart = \"never\"\n").start();
+    let module = rig.started("probe", 1);
+    rig.wait_for(&["probe", "connected"]);
+    let cgroups: Vec<_> = rig.cgroups().iter().map(|path| path.join("probe")).collect();
+    assert!(!cgroups.is_empty() && cgroups.iter().all(|path| path.exists()), "{cgroups:?}");
+
+    kill(module, Signal::SIGKILL).unwrap();
+
+    rig.wait_for(&["probe", "ended by signal 9"]);
+    assert!(!is_alive(module));
+    assert!(cgroups.iter().all(|path| !path.exists()), "{cgroups:?}");
+    let launcher = rig.pid();
+    let zombies: Vec<_> = processes().into_iter().filter(|p| p.parent == launcher && p.state == 'Z').collect();
+    assert!(zombies.is_empty(), "{zombies:?}");
+    let seen = rig.lines().len();
+    eventually("block-watch stopped", || rig.lines().iter().skip(seen).any(|l| l.contains("block-watch:")), || {
+        rig.lines().join("\n")
+    });
+    rig.interrupt();
+}
+
+#[test]
+fn a_crashed_module_is_started_again_with_namespaces_and_a_cgroup_of_its_own() {
+    let mut rig = Plan::new(As::Root).probe("exit").start();
+    let first = rig.started("probe", 1);
+    rig.wait_for(&["probe", "exited with status 7"]);
+    let second = rig.started("probe", 2);
+    assert_ne!(first, second);
+    rig.interrupt();
+}
+
+#[test]
+fn a_killed_core_takes_the_modules_with_it_and_all_start_again() {
+    let mut rig = Plan::new(As::Root).probe("").start();
+    let (core, module) = (rig.started("core", 1), rig.started("probe", 1));
+    rig.wait_for(&["probe", "connected"]);
+
+    kill(core, Signal::SIGKILL).unwrap();
+
+    rig.wait_for(&["core", "ended by signal 9"]);
+    rig.wait_for(&["Z probe ", "stopped"]);
+    let (core_again, module_again) = (rig.started("core", 2), rig.started("probe", 2));
+    assert!(!is_alive(core) && !is_alive(module));
+    rig.wait_for_nth(&["probe", "connected"], 2);
+    assert!(rig.interrupt().success());
+    rig.assert_nothing_is_left(&[core_again, module_again]);
+}
+
+#[test]
+fn a_killed_launcher_leaves_nothing() {
+    let mut rig = Plan::new(As::Root).module("block-watch").probe("").start();
+    let pids = [rig.started("core", 1), rig.started("probe", 1), rig.started("block-watch", 1)];
+    rig.wait_for(&["probe", "connected"]);
+    let sweeper: Vec<_> = rig.children().into_iter().filter(|pid| !pids.contains(pid)).collect();
+    assert_eq!(sweeper.len(), 1, "the launcher's other child is its sweeper");
+    assert!(!rig.cgroups().is_empty());
+
+    rig.signal(Signal::SIGKILL);
+
+    assert_eq!(rig::ended_by(rig.wait()), Some(9));
+    rig.assert_nothing_is_left(&pids);
+    eventually("the sweeper is left", || !is_alive(sweeper[0]), || format!("{sweeper:?}"));
+}
+
+#[test]
+fn a_killed_rootless_launcher_leaves_nothing() {
+    let mut rig = Plan::new(As::User).probe("").start();
+    let pids = [rig.started("core", 1), rig.started("probe", 1)];
+    rig.wait_for(&["probe", "connected"]);
+    let children = rig.children();
+
+    rig.signal(Signal::SIGKILL);
+
+    rig.wait();
+    rig.assert_nothing_is_left(&pids);
+    rig.assert_nothing_is_left(&children);
+}
+
+#[test]
+fn what_a_killed_launcher_and_its_sweeper_left_is_removed_by_the_next_start() {
+    let plan = Plan::new(As::Root).probe("");
+    let mut rig = plan.start();
+    let pids = [rig.started("core", 1), rig.started("probe", 1)];
+    let cgroups = rig.cgroups();
+    for child in rig.children().into_iter().filter(|pid| !pids.contains(pid)) {
+        kill(child, Signal::SIGKILL).unwrap();
+    }
+    rig.signal(Signal::SIGKILL);
+    rig.wait();
+    assert!(cgroups.iter().all(|path| path.exists()), "control: without the sweeper cgroups are left");
+
+    let mut again = rig.start_again();
+    again.started("probe", 1);
+    assert_eq!(again.cgroups(), cgroups);
+    assert!(again.interrupt().success());
+    again.assert_nothing_is_left(&pids);
+}
+
+#[test]
+fn ctrl_c_lets_modules_say_goodbye_and_ends_cleanly() {
+    let mut rig = Plan::new(As::Root).probe("").start();
+    let pids = [rig.started("core", 1), rig.started("probe", 1)];
+    rig.wait_for(&["probe", "connected"]);
+
+    assert!(rig.interrupt().success());
+
+    rig.wait_for(&["probe", "goodbye"]);
+    rig.wait_for(&["Z probe ", "exited with status 0"]);
+    rig.assert_nothing_is_left(&pids);
+}
+
+#[test]
+fn a_module_that_ignores_the_shutdown_is_killed_after_the_grace_period() {
+    let mut rig =
+        Plan::new(As::Root).probe("ignore-shutdown").config("[shutdown]\ngrace_ms = 300\n").start();
+    let pids = [rig.started("core", 1), rig.started("probe", 1)];
+    rig.wait_for(&["probe", "connected"]);
+
+    assert!(rig.interrupt().success());
+
+    rig.wait_for(&["Z probe ", "stopped"]);
+    rig.assert_nothing_is_left(&pids);
+}
+
+#[test]
+fn a_module_that_floods_its_output_is_limited_escaped_and_stopped() {
+    let mut rig = Plan::new(As::Root).probe("flood").config("[shutdown]\ngrace_ms = 300\n").start();
+    rig.started("probe", 1);
+    rig.wait_for(&["probe", "lines not shown"]);
+    assert!(rig.interrupt().success());
+    let lines = rig.lines();
+    let shown = lines.iter().filter(|line| line.contains("flood")).count();
+    assert!(lines.iter().any(|line| line.contains("flood \\u{1b}[2J")), "the escape is shown, not sent");
+    assert!(!lines.iter().any(|line| line.contains('\u{1b}')));
+    assert!(shown < 20_000, "{shown} lines of a flood were shown");
+}

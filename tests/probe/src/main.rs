@@ -1,0 +1,92 @@
+//! A module for tests: says what it was started with, then does what `MODULE_CONFIG_ACT` tells it. It never
+//! looks at what it did not get from the launcher.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cofferdam_sdk::{Args, EventPayload, ModuleIntegration, ModuleMessage};
+
+/// Descriptors up to this number are looked at; the limit of a module is 256.
+const HIGHEST: i32 = 200;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    println!("descriptors {:?}", open_descriptors());
+    println!("arguments {:?}", std::env::args().collect::<Vec<_>>());
+    println!("environment {:?}", std::env::vars().collect::<Vec<_>>());
+    println!("directory {:?}", std::env::current_dir().map_err(|error| error.kind()));
+    match std::env::var("MODULE_CONFIG_ACT").unwrap_or_default().as_str() {
+        "sleep" => sleep(),
+        "exit" => ExitCode::from(7),
+        "abort" => std::process::abort(),
+        "flood" => flood(),
+        "ignore-shutdown" => serve(Stop::Ignore).await,
+        _ => serve(Stop::Obey).await,
+    }
+}
+
+/// The kernel hands out the lowest free number: what it skips up to [`HIGHEST`] was open before.
+fn open_descriptors() -> Vec<i32> {
+    let mut opened = Vec::new();
+    while opened.last().is_none_or(|file: &File| file.as_raw_fd() < HIGHEST) {
+        match File::open("/data") {
+            Ok(file) => opened.push(file),
+            Err(error) => {
+                eprintln!("open /data: {error}");
+                break;
+            }
+        }
+    }
+    let numbers: Vec<i32> = opened.iter().map(AsRawFd::as_raw_fd).collect();
+    (0..HIGHEST).filter(|number| !numbers.contains(number)).collect()
+}
+
+fn sleep() -> ExitCode {
+    println!("asleep");
+    std::thread::sleep(Duration::from_secs(3600));
+    ExitCode::SUCCESS
+}
+
+/// Lines as fast as they can be written, with a terminal escape in each.
+fn flood() -> ExitCode {
+    for number in 0_u64.. {
+        println!("flood \u{1b}[2J{number}");
+    }
+    ExitCode::SUCCESS
+}
+
+/// Whether it ends when it is told to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Obey,
+    Ignore,
+}
+
+async fn serve(stop: Stop) -> ExitCode {
+    let args = Args::parse();
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let connected = ModuleIntegration::connect(args.socket_path, "probe".to_owned(), "probe".to_owned(), version).await;
+    let integration = match connected {
+        Ok(integration) => integration,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("connected");
+    let mut events = integration.event_receiver();
+    while let Some(message) = events.recv().await {
+        if let ModuleMessage::Event(event) = message
+            && matches!(event.payload, EventPayload::NodeShutdown { .. })
+            && stop == Stop::Obey
+        {
+            println!("goodbye");
+            return ExitCode::SUCCESS;
+        }
+    }
+    // The core has gone, or the module was told to stop and does not want to.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,293 @@
+//! A whole Cofferdam in a temporary folder: the real binaries, a config, modules, and its log line by line.
+
+#![allow(dead_code, missing_docs, reason = "each test file uses its own part of the rig")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long anything that must happen may take: only a bound on a test that fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An ordinary user, whom nothing on the machine belongs to.
+pub const USER: u32 = 12_345;
+
+/// With which rights the launcher runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum As {
+    Root,
+    User,
+}
+
+/// A Cofferdam that is being put together.
+pub struct Plan {
+    folder: tempfile::TempDir,
+    config: String,
+    who: As,
+}
+
+/// A Cofferdam that runs.
+pub struct Rig {
+    folder: Option<tempfile::TempDir>,
+    launcher: Child,
+    log: Arc<Log>,
+    who: As,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    grown: Condvar,
+}
+
+/// The folder with the binaries that `cargo build --workspace` made.
+pub fn binaries() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_cofferdam-launcher")).parent().unwrap().to_owned()
+}
+
+/// A binary of the workspace.
+pub fn binary(name: &str) -> PathBuf {
+    let path = binaries().join(name);
+    assert!(path.exists(), "{} is not built: run the tests by scripts/test.sh", path.display());
+    path
+}
+
+fn source() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Plan {
+    /// An installation without modules, on a development chain that mines every 200 ms.
+    pub fn new(who: As) -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "these tests start launchers as root and as a user: run them as root");
+        let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(folder.path().join("modules")).unwrap();
+        Self { folder, config: String::new(), who }
+    }
+
+    /// Installs a module of modules/.
+    pub fn module(self, name: &str) -> Self {
+        let manifest = source().join("modules").join(name).join("module.toml");
+        self.install(name, &manifest)
+    }
+
+    /// Installs the tests' own module, with what it is to do.
+    pub fn probe(self, act: &str) -> Self {
+        let manifest = source().join("tests/probe/module.toml");
+        self.install("probe", &manifest).config(&format!("[modules.module_configs.probe]\nact = \"{act}\"\n"))
+    }
+
+    fn install(self, name: &str, manifest: &Path) -> Self {
+        let folder = self.folder.path().join("modules").join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::copy(manifest, folder.join("module.toml")).unwrap();
+        fs::copy(binary(name), folder.join(name)).unwrap();
+        self
+    }
+
+    /// Adds lines to the config.
+    pub fn config(mut self, text: &str) -> Self {
+        self.config.push_str(text);
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write_config(&self) {
+        let path = self.folder.path().join("cofferdam.toml");
+        let waived = match self.who {
+            As::Root => "",
+            As::User => "[sandbox]\nallow_missing = [\"cgroup\"]\n",
+        };
+        let node = if self.config.contains("[node") { "" } else { "[node.embedded]\nblock_interval_ms = 200\n" };
+        fs::write(&path, format!("state_dir = \"state\"\n{}\n{waived}{node}", self.config)).unwrap();
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Rig {
+        self.write_config();
+        if self.who == As::User {
+            chown_all(self.folder.path());
+        }
+        launch(self.folder, self.who)
+    }
+}
+
+fn launch(folder: tempfile::TempDir, who: As) -> Rig {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam-launcher"));
+    command.arg("--config").arg(folder.path().join("cofferdam.toml"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    if who == As::User {
+        command.uid(USER).gid(USER);
+    }
+    let mut launcher = command.spawn().unwrap();
+    let log = Arc::new(Log::default());
+    let stderr = BufReader::new(launcher.stderr.take().unwrap());
+    let shared = Arc::clone(&log);
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            shared.lines.lock().unwrap().push(line);
+            shared.grown.notify_all();
+        }
+    });
+    Rig { folder: Some(folder), launcher, log, who }
+}
+
+fn chown_all(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(USER), Some(USER)).unwrap();
+    if path.is_dir() {
+        fs::read_dir(path).unwrap().for_each(|entry| chown_all(&entry.unwrap().path()));
+    }
+}
+
+impl Rig {
+    pub fn path(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// Starts it once more, in the same folder, after its end.
+    pub fn start_again(mut self) -> Self {
+        launch(self.folder.take().unwrap(), self.who)
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.launcher.id()).unwrap())
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap().clone()
+    }
+
+    /// Waits for a line that holds all of these texts, and returns it.
+    pub fn wait_for(&self, texts: &[&str]) -> String {
+        self.wait_for_nth(texts, 1)
+    }
+
+    /// As `wait_for`, for the nth such line.
+    pub fn wait_for_nth(&self, texts: &[&str], nth: usize) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.log.lines.lock().unwrap();
+        loop {
+            let mut found = lines.iter().filter(|line| texts.iter().all(|text| line.contains(text)));
+            if let Some(line) = found.nth(nth - 1) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no line with {texts:?} in:\n{}", lines.join("\n"));
+            lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+
+    /// The process id in a subject's nth `started:` line.
+    pub fn started(&self, subject: &str, nth: usize) -> Pid {
+        let line = self.wait_for_nth(&[&format!("Z {subject} "), "started: pid "], nth);
+        let number = line.split("pid ").nth(1).unwrap().split(',').next().unwrap();
+        Pid::from_raw(number.parse().unwrap())
+    }
+
+    /// Directories that this launcher made for its cgroups.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        let lines = self.lines();
+        let below = lines.iter().filter_map(|line| line.split_once("cgroups below ").map(|(_, path)| path.into()));
+        below.collect()
+    }
+
+    /// Processes whose parent is the launcher.
+    pub fn children(&self) -> Vec<Pid> {
+        processes().into_iter().filter(|process| process.parent == self.pid()).map(|process| process.pid).collect()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Ctrl-C, and then the end.
+    pub fn interrupt(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGINT);
+        self.wait()
+    }
+
+    /// Waits for the launcher's end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.launcher.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the launcher does not end:\n{}", self.lines().join("\n"));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Fails unless nothing of it is left: no process, no cgroup, no mount. What is killed may take a moment.
+    pub fn assert_nothing_is_left(&self, pids: &[Pid]) {
+        eventually("a process is left", || pids.iter().all(|pid| !is_alive(*pid)), || format!("{pids:?}"));
+        let cgroups = self.cgroups();
+        eventually("a cgroup is left", || cgroups.iter().all(|path| !path.exists()), || format!("{cgroups:?}"));
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(self.path().to_str().unwrap()), "a mount is left:\n{mounts}");
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // A test that failed leaves no launcher behind; one that passed has waited for its end.
+        if self.launcher.try_wait().unwrap().is_none() {
+            let _ended_meanwhile = kill(self.pid(), Signal::SIGKILL);
+            let _ = self.launcher.wait();
+        }
+    }
+}
+
+/// Waits until `condition` holds.
+pub fn eventually(claim: &str, mut condition: impl FnMut() -> bool, detail: impl Fn() -> String) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{claim}: {}", detail());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One process of /proc.
+#[derive(Debug)]
+pub struct Process {
+    pub pid: Pid,
+    pub parent: Pid,
+    pub state: char,
+}
+
+/// Every process that can be seen. proc_pid_stat(5)
+pub fn processes() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
+    let numbers = entries.filter_map(|name| name.to_str()?.parse::<i32>().ok());
+    numbers.filter_map(|pid| process(Pid::from_raw(pid))).collect()
+}
+
+fn process(pid: Pid) -> Option<Process> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let parent = Pid::from_raw(fields.next()?.parse().ok()?);
+    Some(Process { pid, parent, state })
+}
+
+pub fn is_alive(pid: Pid) -> bool {
+    process(pid).is_some()
+}
+
+/// The signal that ended a process, if one did.
+pub fn ended_by(status: ExitStatus) -> Option<i32> {
+    status.signal()
+}
