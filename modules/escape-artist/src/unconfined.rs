@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use rustix::thread::CapabilitySet;
 
 use crate::attempts::{self, NAMESPACES};
 use crate::context::Context;
@@ -35,8 +36,11 @@ const UNAVAILABLE: u8 = 3;
 const NOT_BUILT: [Errno; 5] =
     [Errno::EAFNOSUPPORT, Errno::EPROTONOSUPPORT, Errno::ESOCKTNOSUPPORT, Errno::EOPNOTSUPP, Errno::ENOSYS];
 
+/// The one control that needs a Linux capability which root lacks on many virtual machines and in containers.
+const NEEDS: (&str, CapabilitySet) = ("raise-own-limit", CapabilitySet::SYS_RESOURCE);
+
 /// Runs every control and prints a line for each: name, kind and detail, separated by tabs. The kinds are those
-/// of the report, `unavailable` with the error of a kernel that has no such thing, and `died`. The exit status is
+/// of the report, `unavailable` with the error where this kernel or this root cannot do it, and `died`. The exit status is
 /// 0 if all succeeded, [`UNAVAILABLE`] if all did that could on this kernel, and 1 otherwise.
 ///
 /// # Errors
@@ -80,21 +84,37 @@ fn run_and_print(name: &str) -> Result<Ending, Error> {
     let fixture = Fixture::new()?;
     let status = run_in_process(name, &fixture)?;
     let reported = outcome(&fixture.report(), name).unwrap_or_default();
-    let (ending, kind, detail) = judge(reported, status);
+    let (ending, kind, detail) = judge(reported, status, able(name));
     let said = fixture.last_words();
     let line = format!("{name}\t{kind}\t{detail}{said}\n");
     io::stdout().lock().write_all(line.as_bytes()).map_err(while_doing("write to standard output"))?;
     Ok(ending)
 }
 
-fn judge(reported: Option<(String, String)>, status: ExitStatus) -> (Ending, String, String) {
+/// Whether this process may do what a control needs, as far as Linux capabilities decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Able {
+    Yes,
+    No,
+}
+
+fn able(name: &str) -> Able {
+    let (needing, capability) = NEEDS;
+    match rustix::thread::capabilities(None) {
+        Ok(sets) if name == needing && !sets.effective.contains(capability) => Able::No,
+        Ok(_) | Err(_) => Able::Yes,
+    }
+}
+
+fn judge(reported: Option<(String, String)>, status: ExitStatus, able: Able) -> (Ending, String, String) {
     let Some((kind, detail)) = reported else {
         return (Ending::Failed, "died".to_owned(), status.to_string());
     };
-    let not_built = kind == "errno" && NOT_BUILT.iter().any(|errno| format!("{errno:?}") == detail);
+    let is_any = |errnos: &[Errno]| errnos.iter().any(|errno| format!("{errno:?}") == detail);
+    let impossible = is_any(&NOT_BUILT) || (able == Able::No && is_any(&[Errno::EPERM]));
     match kind.as_str() {
         "succeeded" => (Ending::Succeeded, kind, detail),
-        _ if not_built => (Ending::Unavailable, "unavailable".to_owned(), detail),
+        "errno" if impossible => (Ending::Unavailable, "unavailable".to_owned(), detail),
         _ => (Ending::Failed, kind, detail),
     }
 }
@@ -175,23 +195,30 @@ mod tests {
 
     use super::*;
 
-    fn judged(kind: &str, detail: &str) -> (Ending, String) {
+    fn judged(kind: &str, detail: &str, able: Able) -> (Ending, String) {
         let reported = Some((kind.to_owned(), detail.to_owned()));
-        let (ending, kind, _) = judge(reported, ExitStatus::from_raw(0));
+        let (ending, kind, _) = judge(reported, ExitStatus::from_raw(0), able);
         (ending, kind)
     }
 
     #[test]
     fn what_the_kernel_does_not_have_is_unavailable_and_not_a_success() {
-        assert_eq!(judged("errno", "EAFNOSUPPORT"), (Ending::Unavailable, "unavailable".to_owned()));
-        assert_eq!(judged("errno", "EPERM"), (Ending::Failed, "errno".to_owned()));
-        assert_eq!(judged("nothing", "no process"), (Ending::Failed, "nothing".to_owned()));
-        assert_eq!(judged("succeeded", "read 9 bytes"), (Ending::Succeeded, "succeeded".to_owned()));
+        let able = Able::Yes;
+        assert_eq!(judged("errno", "EAFNOSUPPORT", able), (Ending::Unavailable, "unavailable".to_owned()));
+        assert_eq!(judged("errno", "EPERM", able), (Ending::Failed, "errno".to_owned()));
+        assert_eq!(judged("nothing", "no process", able), (Ending::Failed, "nothing".to_owned()));
+        assert_eq!(judged("succeeded", "read 9 bytes", able), (Ending::Succeeded, "succeeded".to_owned()));
+    }
+
+    #[test]
+    fn what_a_lesser_root_may_not_do_is_unavailable_for_that_error_only() {
+        assert_eq!(judged("errno", "EPERM", Able::No), (Ending::Unavailable, "unavailable".to_owned()));
+        assert_eq!(judged("errno", "EINVAL", Able::No), (Ending::Failed, "errno".to_owned()));
     }
 
     #[test]
     fn a_control_that_says_nothing_has_died() {
-        let (ending, kind, _) = judge(None, ExitStatus::from_raw(9));
+        let (ending, kind, _) = judge(None, ExitStatus::from_raw(9), Able::Yes);
         assert_eq!((ending, kind.as_str()), (Ending::Failed, "died"));
     }
 }

@@ -203,10 +203,8 @@ async fn receive(
     buffer: &mut [u8],
     reports: &mpsc::Sender<Received>,
 ) -> Result<Option<CredentialsAnswer>, LinkError> {
-    let Ok(room) = reports.reserve().await else {
-        // Nobody wants reports any more: what is left to do is to send the last message.
-        return std::future::pending().await;
-    };
+    // Fails when nobody wants reports any more; that the launcher is gone is still to be noticed.
+    let room = reports.reserve().await.ok();
     let (length, socket) = socket.receive(buffer).await?;
     let message = buffer.get(..length).unwrap_or_default();
     let report = decode(message).map_err(|error| protocol(describe(&error)))?;
@@ -216,7 +214,9 @@ async fn receive(
     if let Report::Credentials { credentials } = report {
         return Ok(Some(credentials));
     }
-    room.send(Received { report, socket });
+    if let Some(room) = room {
+        room.send(Received { report, socket });
+    }
     Ok(None)
 }
 

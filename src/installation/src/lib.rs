@@ -1,8 +1,8 @@
 //! Reads what is installed: the operator's config and the manifests, and derives the profile each module gets.
 //!
 //! The launcher enforces and `cofferdam audit` prints what this crate derives, so the two cannot differ. It
-//! reads two kinds of files, `cofferdam.toml` and `module.toml`, and writes none. A module whose manifest is
-//! wrong is reported and does not run; the others do.
+//! reads two kinds of files, `cofferdam.toml` and `module.toml`, looks at the headers of programs, and never
+//! writes a file or executes one. A module whose manifest is wrong is reported and does not run; the others do.
 
 #![forbid(unsafe_code)]
 

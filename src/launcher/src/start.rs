@@ -449,11 +449,24 @@ fn resource(resource: Resource) -> u32 {
     }
 }
 
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // The supervisor has removed them and reported what failed; this is for who uses the launcher alone.
+        let _reported = self.remove_cgroups();
+    }
+}
+
 impl Running {
     /// The confined process's id.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// What it writes to descriptor 1; reading does not wait.
+    #[must_use]
+    pub fn stdout(&self) -> BorrowedFd<'_> {
+        self.stdout.as_fd()
     }
 
     /// The other end of its socket.

@@ -30,7 +30,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt::refused(
         "execute-descriptor",
         "execute a program it wrote by its descriptor",
-        Errno::EACCES,
+        Errno::EPERM,
         execute_descriptor,
     ),
     Attempt::refused("execute-itself", "execute /proc/self/exe", Errno::EPERM, execute_itself),
@@ -75,8 +75,8 @@ fn write_and_execute(context: &Context) -> Tried {
     match execv(c_path(&program)?.as_c_str(), &arguments)? {}
 }
 
-/// Only returns if it is refused. Past the rules about `execve` there is `execveat`, by which the launcher
-/// starts modules: what stops it is that nothing a module can open may be executed.
+/// Only returns if it is refused. This is the call by which the launcher starts modules, so the filter has a way
+/// through for it: once, for who knows the ticket of that start.
 fn execute_descriptor(context: &Context) -> Tried {
     let program = own_program(context)?;
     let arguments = [c_path(&program)?, c"execute-descriptor".into(), c_path(&context.report)?];

@@ -232,6 +232,25 @@ async fn block_of_another_hash_is_refused() {
     assert!(matches!(error, NodeError::Malformed { .. }), "{error}");
 }
 
+#[tokio::test]
+async fn block_by_height_is_on_the_chain_that_is_active_after_it_was_read() {
+    let (left, active) = (genesis_block(Network::Regtest), genesis_block(Network::Signet));
+    let (left_hash, active_hash) = (left.block_hash(), active.block_hash());
+    let asked = AtomicUsize::new(0);
+    let address = play(move |method, params, _| match method {
+        // The chain changes between the first question and the second.
+        "getblockhash" if params[0] == json!(1) => match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Say::Result(json!(left_hash)),
+            _ => Say::Result(json!(active_hash)),
+        },
+        "getblock" if params[0] == json!(left_hash) => Say::Result(json!(serialize_hex(&left))),
+        "getblock" => Say::Result(json!(serialize_hex(&active))),
+        _ => honest(method, params),
+    });
+    let bytes = client(address.await, secret("a:b")).block_by_height(1).await.unwrap().unwrap();
+    assert_eq!(deserialize::<bitcoin::Block>(&bytes).unwrap().block_hash(), active_hash);
+}
+
 /// The status of a follower that begins at height 5, once it is neither starting nor ready.
 async fn trouble(address: SocketAddr) -> NodeStatus {
     let from = ChainPoint { hash: BlockHash::from_byte_array([5; 32]), height: 5 };

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Builds Cofferdam and runs its three example modules, one of them hostile, on a development chain that makes a
+# block every three seconds. Everything it writes lies below target/demo.
+# usage: run-demo.sh [--seconds N]    N: stop after so many seconds instead of at Ctrl-C
+# needs: Linux on x86_64, Rust, a C compiler; root or user namespaces. It says what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/prerequisites.sh
+. scripts/prerequisites.sh
+
+seconds=
+case $# in
+  0) ;;
+  2)
+    [ "$1" = --seconds ] && [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "usage: run-demo.sh [--seconds N]"
+    seconds=$2
+    ;;
+  *) fail "usage: run-demo.sh [--seconds N]" ;;
+esac
+
+check_build_tools
+check_machine
+echo "building (the first time takes some minutes) ..."
+cargo build --release --workspace --bins --locked
+programs=$(programs_of release)
+demo=$(dirname "$(dirname "$programs")")/demo
+if [ -e "$demo" ] && [ ! -O "$demo" ]; then
+  fail "$demo belongs to another user: remove it (sudo rm -r $demo)"
+fi
+
+# Staged afresh: what runs is what was built. State and data of an earlier run are kept.
+rm -rf "$demo/modules"
+mkdir -p "$demo/modules"
+for manifest in modules/*/module.toml; do
+  name=$(basename "$(dirname "$manifest")")
+  mkdir "$demo/modules/$name"
+  cp "$manifest" "$programs/$name" "$demo/modules/$name/"
+done
+secret=$demo/operators-secret
+(umask 077 && echo "only the operator may read this" > "$secret")
+
+# $1: the layers that may be missing, as TOML.
+write_config() {
+  cat > "$demo/cofferdam.toml" <<CONFIG
+# Written by scripts/run-demo.sh. \`cofferdam config\` prints every key with its meaning.
+state_dir = "state"
+
+[modules]
+modules_dir = "modules"
+data_dir = "data"
+
+# The hostile module is told what to go for.
+[modules.module_configs.escape-artist]
+operator_file = "$secret"
+
+[node]
+backend = "embedded"
+
+[node.embedded]
+block_interval_ms = 3000
+
+[sandbox]
+allow_missing = [$1]
+CONFIG
+}
+
+write_config ""
+cofferdam=$programs/cofferdam
+report=$("$cofferdam" check --config "$demo/cofferdam.toml") || {
+  missing=$(grep -c '^  MISSING' <<< "$report" || true)
+  # Only for a user without a cgroup tree of its own, and only this layer.
+  if [ "$(id -u)" != 0 ] && [ "$missing" = 1 ] && grep -q '^  MISSING  cgroup:' <<< "$report"; then
+    echo
+    echo "NOTE: you are not root and have no delegated cgroup tree, so memory, processor time and tasks of the"
+    echo "modules cannot be limited. This demo allows that: allow_missing = [\"cgroup\"]. For all layers run it as"
+    echo "root, or: systemd-run --user --scope -p Delegate=yes $PWD/scripts/run-demo.sh"
+    echo
+    write_config '"cgroup"'
+    report=$("$cofferdam" check --config "$demo/cofferdam.toml") || { echo "$report"; exit 1; }
+  else
+    echo "$report"
+    fail "this machine or the installation lacks what is marked MISSING above"
+  fi
+}
+echo "$report"
+echo
+echo "tip-log and block-watch do their work; escape-artist tries to get out and says what it met."
+echo "All that one can do: $cofferdam audit tip-log --config $demo/cofferdam.toml"
+echo "Stop with Ctrl-C."
+echo
+run=("$cofferdam" run --config "$demo/cofferdam.toml")
+if [ -n "$seconds" ]; then
+  # The launcher's own status; one that does not stop is killed, and its children with it.
+  exec timeout --foreground --preserve-status --signal=INT --kill-after=30 "$seconds" "${run[@]}"
+fi
+exec "${run[@]}"

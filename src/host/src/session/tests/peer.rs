@@ -1,0 +1,137 @@
+//! A module as the tests play it: raw bytes on one side of a socket pair, a session on the other.
+
+use cofferdam_protocol::message::PROTOCOL;
+use cofferdam_protocol::{
+    Call, EventMessage, FrameDecoder, Hello, HostMessage, RequestMessage, ResponseMessage, decode,
+    encode_frame,
+};
+use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::events::Hub;
+use crate::node::embedded::Payout;
+use crate::node::{Embedded, EmbeddedSettings, Node};
+
+/// A host with an embedded node that mines on demand.
+pub(super) struct Stage {
+    pub(super) node: Embedded,
+    pub(super) host: Arc<Host>,
+    _dir: TempDir,
+}
+
+pub(super) struct Peer {
+    stream: UnixStream,
+    decoder: FrameDecoder,
+    received: Vec<u8>,
+    session: JoinHandle<SessionEnd>,
+}
+
+pub(super) fn hello() -> Hello {
+    Hello {
+        protocol_min: PROTOCOL.min,
+        protocol_max: PROTOCOL.max,
+        module_id: "block-watch".to_owned(),
+        module_name: "block-watch".to_owned(),
+        module_version: "1.0.0".to_owned(),
+        sdk: "test".to_owned(),
+    }
+}
+
+pub(super) fn module_with(granted: &[Capability]) -> Arc<Module> {
+    let granted = granted.iter().copied().collect();
+    Arc::new(Module { name: "block-watch".parse().unwrap(), version: "1.0.0".to_owned(), granted })
+}
+
+impl Stage {
+    pub(super) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings =
+            EmbeddedSettings { dir: dir.path().join("chain"), block_interval: None, payout: Payout::default() };
+        let node = Embedded::open(settings).await.unwrap();
+        let host = Arc::new(Host::new(Node::Embedded(node.clone()), Hub::new(0)));
+        Self { node, host, _dir: dir }
+    }
+
+    /// Connects a module that has said nothing yet.
+    pub(super) fn connect(&self, granted: &[Capability]) -> Peer {
+        let (stream, other) = UnixStream::pair().unwrap();
+        let session = tokio::spawn(serve(other, module_with(granted), Arc::clone(&self.host), || {}));
+        Peer { stream, decoder: FrameDecoder::for_messages::<ModuleMessage>(), received: Vec::new(), session }
+    }
+
+    /// Connects a module and shakes hands.
+    pub(super) async fn open(&self, granted: &[Capability]) -> Peer {
+        let mut peer = self.connect(granted);
+        peer.send_hello(hello()).await;
+        assert!(matches!(peer.next().await, Some(ModuleMessage::Welcome(_))));
+        peer
+    }
+}
+
+impl Peer {
+    pub(super) async fn send_hello(&mut self, hello: Hello) {
+        self.write(&encode_frame(&HostMessage::Hello(hello)).unwrap()).await;
+    }
+
+    pub(super) async fn call<C: Call>(&mut self, correlation_id: u64, call: C) {
+        let request = RequestMessage { correlation_id, payload: call.into_payload() };
+        self.write(&encode_frame(&HostMessage::Request(request)).unwrap()).await;
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// Writes unless the session has ended.
+    pub(super) async fn try_write(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The next message, or `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<ModuleMessage> {
+        loop {
+            let mut unread = self.received.as_slice();
+            let body = self.decoder.next_frame(&mut unread).unwrap();
+            self.received = unread.to_vec();
+            if let Some(body) = body {
+                return Some(decode(&body).unwrap());
+            }
+            if self.stream.read_buf(&mut self.received).await.unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+
+    pub(super) async fn response(&mut self) -> (u64, Result<ResponsePayload, ApiError>) {
+        match self.next().await {
+            Some(ModuleMessage::Response(ResponseMessage { correlation_id, result })) => {
+                (correlation_id, result)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) async fn event(&mut self) -> EventMessage {
+        match self.next().await {
+            Some(ModuleMessage::Event(event)) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How the session ended, which this side has not caused by closing.
+    pub(super) async fn end(self) -> SessionEnd {
+        self.session.await.unwrap()
+    }
+
+    /// Closes the connection, and says how the session ended.
+    pub(super) async fn close(self) -> SessionEnd {
+        drop(self.stream);
+        self.session.await.unwrap()
+    }
+
+    pub(super) fn into_stream(self) -> UnixStream {
+        self.stream
+    }
+}
