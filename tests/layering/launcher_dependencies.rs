@@ -117,13 +117,15 @@ fn tree(metadata: &Metadata) -> BTreeMap<&str, BTreeSet<&str>> {
 /// Whether a dependency is more than an optional one that no feature switches on: cargo lists those too when a
 /// feature would change them (`name?/feature`).
 fn is_switched_on(package: &Package, node: &Node, name: &str) -> bool {
-    let mut declared = package.dependencies.iter().filter(|dependency| dependency.name == name);
-    let switches = [name.to_owned(), format!("dep:{name}"), format!("{name}/")];
-    declared.any(|dependency| !dependency.optional)
-        || node.features.iter().any(|feature| {
-            let switched = package.features.get(feature.as_str()).into_iter().flatten();
-            let [plain, only, with_feature] = &switches;
-            feature.as_str() == name
-                || switched.into_iter().any(|entry| entry == plain || entry == only || entry.starts_with(with_feature))
-        })
+    let declared = package.dependencies.iter().filter(|dependency| dependency.name == name);
+    declared.into_iter().any(|dependency| {
+        let key = dependency.rename.as_deref().unwrap_or(name);
+        let switches = |entry: &String| {
+            entry == key || entry == &format!("dep:{key}") || entry.starts_with(&format!("{key}/"))
+        };
+        !dependency.optional
+            || node.features.iter().any(|feature| {
+                feature.as_str() == key || package.features.get(feature.as_str()).is_some_and(|list| list.iter().any(switches))
+            })
+    })
 }

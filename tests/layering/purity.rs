@@ -1,5 +1,10 @@
 //! Pure crates keep their hands off the machine: the same input gives the same bytes, wherever they run.
 
+use std::collections::BTreeSet;
+
+use cargo_metadata::DependencyKind;
+
+use crate::crates::METADATA;
 use crate::sources::{self, words};
 
 /// The crates whose functions take arguments and return values, and do nothing else.
@@ -47,6 +52,37 @@ fn a_pure_crate_touches_no_file_socket_clock_environment_thread_or_process() {
         }
     }
     assert_eq!(found, Vec::<String>::new());
+}
+
+/// What pure crates may be built from besides each other: crates that compute.
+const COMPUTING: [&str; 11] = [
+    "bincode",
+    "bitcoin",
+    "bytes",
+    "semver",
+    "serde",
+    "serde_bytes",
+    "serde_json",
+    "strsim",
+    "syscalls",
+    "thiserror",
+    "toml",
+];
+
+#[test]
+fn a_pure_crate_is_built_from_crates_that_compute() {
+    let mut found = BTreeSet::new();
+    for package in METADATA.workspace_packages() {
+        let pure = package.name.strip_prefix("cofferdam-").is_some_and(|name| PURE.contains(&name));
+        let others = package.dependencies.iter().filter(|dependency| {
+            let name = dependency.name.as_str();
+            dependency.kind != DependencyKind::Development
+                && !COMPUTING.contains(&name)
+                && !name.strip_prefix("cofferdam-").is_some_and(|name| PURE.contains(&name))
+        });
+        found.extend(others.filter(|_| pure).map(|other| format!("{} -> {}", package.name, other.name)));
+    }
+    assert_eq!(found, BTreeSet::new());
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 all is well; 1 something is wrong or missing, and the text says what and how to mend it; \
-2 the command line is wrong. `run` ends with the launcher's status: 0 after SIGINT or SIGTERM, 1 after an error.";
+Exit status:
+  0  all is well; `run` ends with it after SIGINT, SIGTERM, SIGHUP or SIGQUIT
+  1  something is wrong or missing, and the text says what and how to mend it
+  2  the command line is wrong";
 
 /// Runs the modules of a Bitcoin node as Linux-confined processes.
 #[derive(Debug, Parser)]
-#[command(name = "cofferdam", version, after_help = EXIT_STATUS, max_term_width = 100)]
+#[command(name = "cofferdam", version, after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -63,8 +65,7 @@ pub(crate) struct Wanted {
     /// A module.toml that need not be installed, with everything it asks for
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub(crate) manifest: Option<PathBuf>,
-    /// A dynamic program, which gets its libraries too; without this a program that is there is looked at, and
-    /// one that is not is taken to be static
+    /// Take the program to be dynamic; else it is looked at, and taken to be static if it is not there
     #[arg(long)]
     pub(crate) dynamic: bool,
     #[command(flatten)]

@@ -241,4 +241,6 @@ fn describe(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
 mod tests;

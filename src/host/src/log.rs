@@ -156,7 +156,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(subject: &str, message: &str) -> String {
-        let record = Record { subject: subject.to_owned(), message: message.to_owned(), fields: String::new() };
+        let record =
+            Record { subject: subject.to_owned(), message: message.to_owned(), fields: String::new() };
         record.into_line()
     }
 

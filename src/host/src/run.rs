@@ -133,3 +133,6 @@ async fn receive_roster(reports: &mut mpsc::Receiver<Received>) -> Result<Roster
         | Report::Shutdown { .. } => Err(CoreError::NoRoster),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,7 @@ use cofferdam_sdk::{Args, EventPayload, ModuleIntegration, ModuleMessage};
 /// Descriptors up to this number are looked at; the limit of a module is 256.
 const HIGHEST: i32 = 200;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     println!("descriptors {:?}", open_descriptors());
     println!("arguments {:?}", std::env::args().collect::<Vec<_>>());
     println!("environment {:?}", std::env::vars().collect::<Vec<_>>());
@@ -22,8 +21,19 @@ async fn main() -> ExitCode {
         "exit" => ExitCode::from(7),
         "abort" => std::process::abort(),
         "flood" => flood(),
-        "ignore-shutdown" => serve(Stop::Ignore).await,
-        _ => serve(Stop::Obey).await,
+        "ignore-shutdown" => run(serve(Stop::Ignore)),
+        _ => run(serve(Stop::Obey)),
+    }
+}
+
+/// The runtime opens descriptors of its own, so it starts after the report.
+fn run(act: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(act),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -123,7 +123,9 @@ impl Host {
 fn development(chain: Chain) -> Development {
     match chain {
         Chain::Development => Development::DevelopmentChain,
-        Chain::Main | Chain::Testnet3 | Chain::Testnet4 | Chain::Signet | Chain::Regtest => Development::Network,
+        Chain::Main | Chain::Testnet3 | Chain::Testnet4 | Chain::Signet | Chain::Regtest => {
+            Development::Network
+        }
     }
 }
 

@@ -72,3 +72,57 @@ impl Host {
 fn not_ready(reason: &str) -> ApiError {
     ApiError::NotReady { reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::events::Hub;
+    use crate::log::captured::Captured;
+    use crate::node::{Bitcoind, BitcoindSettings, Chain, Node, Secret};
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash;
+
+    const SECRET_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 9, 8, 7)), 8332);
+
+    fn host() -> Host {
+        let settings = BitcoindSettings {
+            rpc: SECRET_ADDRESS,
+            zmq: None,
+            chain: Chain::Regtest,
+            poll_interval: Duration::from_secs(1),
+        };
+        let credentials = Arc::new(Secret::new("user:hunter2").unwrap());
+        Host::new(Node::Bitcoind(Bitcoind::new(settings, credentials)), Hub::new(0))
+    }
+
+    #[tokio::test]
+    async fn what_a_node_cannot_know_is_told_apart_from_what_does_not_exist() {
+        let host = host();
+        let pruned = NodeError::Pruned { hash: BlockHash::all_zeros() };
+        assert_eq!(host.failure(pruned), ApiError::Pruned { height: None });
+        let unindexed = NodeError::IndexRequired { index: "txindex", hint: "-txindex=1" };
+        assert_eq!(host.failure(unindexed), ApiError::IndexRequired { hint: "-txindex=1".to_owned() });
+        let warming_up = NodeError::NotReady { reason: "loading blocks".to_owned() };
+        assert_eq!(host.failure(warming_up), ApiError::NotReady { reason: "loading blocks".to_owned() });
+        let forbidden = NodeError::Forbidden { method: "getblock" };
+        assert!(matches!(host.failure(forbidden), ApiError::Unsupported { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_module_does_not_learn_where_the_node_is() {
+        let unreachable = NodeError::Unreachable { address: SECRET_ADDRESS, reason: "10.9.8.7 refused".to_owned() };
+        let told = host().failure(unreachable);
+        assert!(matches!(&told, ApiError::NotReady { .. }) && !told.to_string().contains("10.9"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_fault_reaches_the_log_in_full_and_the_module_as_a_reference() {
+        let (log, _guard) = Captured::start();
+        let fault = NodeError::Malformed { request: "getblock".to_owned(), reason: "not hex".to_owned() };
+        let ApiError::Internal { reference } = host().failure(fault) else { panic!("no reference") };
+        assert!(log.text().contains(&format!("core: {reference}: ")) && log.text().contains("not hex"));
+    }
+}

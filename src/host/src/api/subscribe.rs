@@ -15,16 +15,16 @@ impl Handle<SubscribeEvents> for Host {
         call: Authorized<SubscribeEvents>,
     ) -> Result<Subscribed, ApiError> {
         let SubscribeEvents { event_types, resume_after } = call.into_call();
-        let cursor = self.hub.subscribe(&caller.mailbox, event_types.as_slice(), resume_after).map_err(
-            |unknown| ApiError::InvalidArgument {
-                argument: "resume_after".to_owned(),
-                problem: unknown.to_string(),
-            },
-        )?;
-        let events = event_types.into_iter().map(|event_type| EventAvailability {
-            event_type,
-            availability: availability(event_type),
-        });
+        let cursor =
+            self.hub.subscribe(&caller.mailbox, event_types.as_slice(), resume_after).map_err(|unknown| {
+                ApiError::InvalidArgument {
+                    argument: "resume_after".to_owned(),
+                    problem: unknown.to_string(),
+                }
+            })?;
+        let events = event_types
+            .into_iter()
+            .map(|event_type| EventAvailability { event_type, availability: availability(event_type) });
         Ok(Subscribed { cursor, events: BoundedVec::truncated(events) })
     }
 }

@@ -77,7 +77,8 @@ impl ControlSocket {
     pub(super) async fn send(&self, datagram: &[u8]) -> Result<(), LinkError> {
         loop {
             self.fd.writable().await.map_err(|error| failed("wait for the launcher", error))?;
-            let sent = self.fd.try_io(Interest::WRITABLE, || Ok(send(&self.fd, datagram, SendFlags::NOSIGNAL)?));
+            let sent =
+                self.fd.try_io(Interest::WRITABLE, || Ok(send(&self.fd, datagram, SendFlags::NOSIGNAL)?));
             match sent {
                 // A datagram is sent whole or not at all.
                 Ok(_length) => return Ok(()),

@@ -44,20 +44,20 @@ pub(super) async fn shake_hands(
         Err(refusal) => (wire::encode_refusal(refusal.clone()), Err(SessionEnd::Refused(refusal))),
     };
     let frame = frame.map_err(|error| SessionEnd::HostFault(error.to_string()))?;
-    match timeout(ANSWER_DEADLINE, output.write_all(&frame)).await {
-        Ok(Ok(())) => {}
-        // That it was refused says more than that it did not listen to it.
-        Ok(Err(error)) => outcome.is_ok().then_some(()).map_or(Ok(()), |()| Err(SessionEnd::Io(error)))?,
+    let written = timeout(ANSWER_DEADLINE, output.write_all(&frame)).await;
+    // That it was refused says more than that it did not listen to it.
+    outcome?;
+    match written {
+        Ok(Ok(())) => input.open(),
+        Ok(Err(error)) => return Err(SessionEnd::Io(error)),
         Err(_elapsed) => return Err(SessionEnd::NoHandshake),
     }
-    input.open();
-    outcome
+    Ok(())
 }
 
 /// The protocol version of the session, if the claims are right.
 fn judge(hello: &Hello, module: &Module) -> Result<u32, Refusal> {
-    let protocol =
-        negotiate(PROTOCOL, VersionRange { min: hello.protocol_min, max: hello.protocol_max })?;
+    let protocol = negotiate(PROTOCOL, VersionRange { min: hello.protocol_min, max: hello.protocol_max })?;
     let claims = [
         ("module_id", &hello.module_id, module.name.as_str()),
         ("name", &hello.module_name, module.name.as_str()),
@@ -98,7 +98,11 @@ mod tests {
     use cofferdam_manifest::CapabilitySet;
 
     fn module() -> Module {
-        Module { name: "block-watch".parse().unwrap(), version: "1.2.3".to_owned(), granted: CapabilitySet::new() }
+        Module {
+            name: "block-watch".parse().unwrap(),
+            version: "1.2.3".to_owned(),
+            granted: CapabilitySet::new(),
+        }
     }
 
     fn hello() -> Hello {

@@ -12,7 +12,6 @@ pub(crate) mod wire;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use cofferdam_manifest::{CapabilitySet, ModuleName};
 use cofferdam_protocol::Refusal;
 use tokio::io::AsyncWriteExt;
@@ -24,6 +23,9 @@ use self::input::Input;
 use self::requests::{Reply, Requests};
 use crate::api::Host;
 use crate::events::Mailbox;
+
+/// How much is put together for one write: as much as a socket's buffer surely takes at once.
+const BATCH_BYTES: usize = 32 * 1024;
 
 /// Whom the launcher connected, and what the operator granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,16 +87,49 @@ async fn write_frames(
     replies: &mut mpsc::Receiver<Reply>,
     mailbox: &Mailbox,
 ) -> SessionEnd {
+    let mut batch = Batch::default();
     loop {
         let written = tokio::select! {
-            // The reply keeps its place in flight until it is written.
-            Some(reply) = replies.recv() => write(output, &reply.frame).await,
-            event = mailbox.next() => write(output, &event).await,
+            Some(reply) = replies.recv() => batch.write(output, reply, replies).await,
+            event = mailbox.next() => output.write_all(&event).await,
         };
         match written {
             Ok(()) => {}
             Err(error) if is_gone(&error) => return discard(replies).await,
             Err(error) => return SessionEnd::Io(error),
+        }
+    }
+}
+
+/// Small replies that are ready at the same time, written by one system call.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// The replies in `bytes`: they keep their places in flight until they are written.
+    replies: Vec<Reply>,
+}
+
+impl Batch {
+    /// Writes `first` and what is ready behind it.
+    async fn write(
+        &mut self,
+        output: &mut OwnedWriteHalf,
+        first: Reply,
+        ready: &mut mpsc::Receiver<Reply>,
+    ) -> io::Result<()> {
+        let mut next = Some(first);
+        while let Some(reply) = next.take_if(|reply| self.bytes.len() + reply.frame.len() <= BATCH_BYTES) {
+            self.bytes.extend_from_slice(&reply.frame);
+            self.replies.push(reply);
+            next = ready.try_recv().ok();
+        }
+        output.write_all(&self.bytes).await?;
+        self.bytes.clear();
+        self.replies.clear();
+        match next {
+            // It was too large to be copied.
+            Some(reply) => output.write_all(&reply.frame).await,
+            None => Ok(()),
         }
     }
 }
@@ -110,9 +145,5 @@ fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-async fn write(output: &mut OwnedWriteHalf, frame: &Bytes) -> io::Result<()> {
-    output.write_all(frame).await
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -149,7 +149,8 @@ impl Requests {
         place: OwnedSemaphorePermit,
     ) -> Result<(), SessionEnd> {
         let fault = |error: String| SessionEnd::HostFault(error);
-        let frame = wire::encode_reply(correlation_id, Err(error)).map_err(|error| fault(error.to_string()))?;
+        let frame =
+            wire::encode_reply(correlation_id, Err(error)).map_err(|error| fault(error.to_string()))?;
         let reply = Reply { frame, _place: place, _large: None };
         self.replies.send(reply).await.map_err(|error| fault(error.to_string()))
     }

@@ -127,7 +127,9 @@ impl Supervisor {
             }
             Report::Shutdown { grace_ms } => self.lifecycle.shut_down(now, grace_ms),
             Report::Roster { .. } | Report::Credentials { .. } => {
-                return Err(LinkError::Protocol { what: "a second roster, or credentials out of turn".to_owned() });
+                return Err(LinkError::Protocol {
+                    what: "a second roster, or credentials out of turn".to_owned(),
+                });
             }
         })
     }
@@ -225,5 +227,9 @@ async fn until(deadline: Option<Instant>) {
 
 fn in_words(usage: Usage) -> String {
     let Usage { memory_bytes, cpu_us, tasks } = usage;
-    format!("uses {} KiB of memory, {} ms of processor time so far, {tasks} threads", memory_bytes / 1024, cpu_us / 1000)
+    format!(
+        "uses {} KiB of memory, {} ms of processor time so far, {tasks} threads",
+        memory_bytes / 1024,
+        cpu_us / 1000
+    )
 }

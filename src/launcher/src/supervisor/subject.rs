@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cofferdam_control::{Denial, End};
 use cofferdam_policy::profile::{SyscallPolicy, Verdict};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cgroup::Cgroup;
 use crate::denial::{call_name, describe, kernel_errno};
@@ -157,11 +158,17 @@ impl Subject {
 
     /// Kills it: the kernel ends every process of its pid namespace with it.
     pub(crate) fn kill(&mut self) {
-        if self.fate == Fate::Open {
+        if self.fate == Fate::Open && !self.has_ended() {
             self.fate = Fate::Stopped;
         }
         // It may have ended by itself; its end is seen at its pidfd in any case.
         let _already_dead = parent::pidfd_kill(self.pidfd.as_fd());
+    }
+
+    /// Whether it has ended by itself: what it died of is then not the launcher's doing.
+    fn has_ended(&self) -> bool {
+        let mut pidfd = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut pidfd, PollTimeout::ZERO), Ok(1))
     }
 
     /// What it uses now; `None` without a cgroup.

@@ -21,14 +21,14 @@ pub(super) struct Stage {
     _dir: TempDir,
 }
 
-pub(super) struct Peer {
+pub(crate) struct Peer {
     stream: UnixStream,
     decoder: FrameDecoder,
     received: Vec<u8>,
-    session: JoinHandle<SessionEnd>,
+    session: Option<JoinHandle<SessionEnd>>,
 }
 
-pub(super) fn hello() -> Hello {
+pub(crate) fn hello() -> Hello {
     Hello {
         protocol_min: PROTOCOL.min,
         protocol_max: PROTOCOL.max,
@@ -47,8 +47,11 @@ pub(super) fn module_with(granted: &[Capability]) -> Arc<Module> {
 impl Stage {
     pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let settings =
-            EmbeddedSettings { dir: dir.path().join("chain"), block_interval: None, payout: Payout::default() };
+        let settings = EmbeddedSettings {
+            dir: dir.path().join("chain"),
+            block_interval: None,
+            payout: Payout::default(),
+        };
         let node = Embedded::open(settings).await.unwrap();
         let host = Arc::new(Host::new(Node::Embedded(node.clone()), Hub::new(0)));
         Self { node, host, _dir: dir }
@@ -58,7 +61,7 @@ impl Stage {
     pub(super) fn connect(&self, granted: &[Capability]) -> Peer {
         let (stream, other) = UnixStream::pair().unwrap();
         let session = tokio::spawn(serve(other, module_with(granted), Arc::clone(&self.host), || {}));
-        Peer { stream, decoder: FrameDecoder::for_messages::<ModuleMessage>(), received: Vec::new(), session }
+        Peer { session: Some(session), ..Peer::over(stream) }
     }
 
     /// Connects a module and shakes hands.
@@ -71,16 +74,22 @@ impl Stage {
 }
 
 impl Peer {
-    pub(super) async fn send_hello(&mut self, hello: Hello) {
+    /// A module on a connection whose other end somebody else serves.
+    pub(crate) fn over(stream: UnixStream) -> Self {
+        let decoder = FrameDecoder::for_messages::<ModuleMessage>();
+        Self { stream, decoder, received: Vec::new(), session: None }
+    }
+
+    pub(crate) async fn send_hello(&mut self, hello: Hello) {
         self.write(&encode_frame(&HostMessage::Hello(hello)).unwrap()).await;
     }
 
-    pub(super) async fn call<C: Call>(&mut self, correlation_id: u64, call: C) {
+    pub(crate) async fn call<C: Call>(&mut self, correlation_id: u64, call: C) {
         let request = RequestMessage { correlation_id, payload: call.into_payload() };
         self.write(&encode_frame(&HostMessage::Request(request)).unwrap()).await;
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
 
@@ -90,7 +99,7 @@ impl Peer {
     }
 
     /// The next message, or `None` at the end.
-    pub(super) async fn next(&mut self) -> Option<ModuleMessage> {
+    pub(crate) async fn next(&mut self) -> Option<ModuleMessage> {
         loop {
             let mut unread = self.received.as_slice();
             let body = self.decoder.next_frame(&mut unread).unwrap();
@@ -104,7 +113,7 @@ impl Peer {
         }
     }
 
-    pub(super) async fn response(&mut self) -> (u64, Result<ResponsePayload, ApiError>) {
+    pub(crate) async fn response(&mut self) -> (u64, Result<ResponsePayload, ApiError>) {
         match self.next().await {
             Some(ModuleMessage::Response(ResponseMessage { correlation_id, result })) => {
                 (correlation_id, result)
@@ -113,7 +122,7 @@ impl Peer {
         }
     }
 
-    pub(super) async fn event(&mut self) -> EventMessage {
+    pub(crate) async fn event(&mut self) -> EventMessage {
         match self.next().await {
             Some(ModuleMessage::Event(event)) => event,
             other => panic!("{other:?}"),
@@ -122,13 +131,13 @@ impl Peer {
 
     /// How the session ended, which this side has not caused by closing.
     pub(super) async fn end(self) -> SessionEnd {
-        self.session.await.unwrap()
+        self.session.unwrap().await.unwrap()
     }
 
     /// Closes the connection, and says how the session ended.
     pub(super) async fn close(self) -> SessionEnd {
         drop(self.stream);
-        self.session.await.unwrap()
+        self.session.unwrap().await.unwrap()
     }
 
     pub(super) fn into_stream(self) -> UnixStream {

@@ -65,7 +65,8 @@ impl Lifecycle {
             return Some(format!("it requires {culprit}, which is {}", trouble.unwrap_or("not running")));
         }
         slot.requires.iter().find_map(|required| {
-            let next = self.slots.iter().find(|other| other.name == *required && !seen.contains(&&other.name))?;
+            let next =
+                self.slots.iter().find(|other| other.name == *required && !seen.contains(&&other.name))?;
             let rest = self.chain(next, culprit, seen)?;
             Some(format!("it requires {required}, and {rest}"))
         })

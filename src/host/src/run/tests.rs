@@ -1,0 +1,163 @@
+use std::os::fd::OwnedFd;
+
+use cofferdam_control::{Ask, Denial, End, Outcome};
+use cofferdam_manifest::Capability;
+use cofferdam_protocol::calls::{GetBlockHeight, SubscribeEvents};
+use cofferdam_protocol::{BoundedVec, EventPayload, EventType, ModuleMessage, ResponsePayload};
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::control_link::fake::FakeLauncher;
+use crate::log::captured::Captured;
+use crate::session::tests::peer::{Peer, hello};
+
+const MODULE: &str = "block-watch";
+
+struct Core {
+    launcher: FakeLauncher,
+    running: JoinHandle<Result<(), CoreError>>,
+    _state: TempDir,
+}
+
+/// A core that has its roster of one module and is ready.
+async fn core(block_interval_ms: u64) -> Core {
+    let state = tempfile::tempdir().unwrap();
+    let (launcher, socket) = FakeLauncher::new();
+    let state_dir = state.path().to_owned();
+    let running = tokio::spawn(async move { serve_launcher(socket, &state_dir).await });
+    let module = RosterEntry {
+        name: MODULE.parse().unwrap(),
+        version: "1.0.0".to_owned(),
+        granted: vec![Capability::ReadChainState, Capability::SubscribeEvents],
+        requires: Vec::new(),
+    };
+    let node = NodeSettings::Embedded { block_interval_ms };
+    launcher.report(&Report::Roster { modules: vec![module], node, restart: Restart::OnFailure }, &[]);
+    assert_eq!(launcher.asked().await, Ask::Ready);
+    Core { launcher, running, _state: state }
+}
+
+impl Core {
+    /// Plays the start of the module; gives its end of the connection.
+    async fn start_module(&self) -> Peer {
+        assert_eq!(self.launcher.asked().await, Ask::Start { module: MODULE.parse().unwrap() });
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let started = Report::Started { module: MODULE.parse().unwrap(), confinement: "7 layers".to_owned() };
+        self.launcher.report(&started, &[&OwnedFd::from(theirs)]);
+        ours.set_nonblocking(true).unwrap();
+        Peer::over(UnixStream::from_std(ours).unwrap())
+    }
+
+    async fn open_module(&self) -> Peer {
+        let mut peer = self.start_module().await;
+        peer.send_hello(hello()).await;
+        assert!(matches!(peer.next().await, Some(ModuleMessage::Welcome(_))));
+        peer
+    }
+
+    fn exited(&self, end: End) {
+        self.launcher.report(&Report::Exited { module: MODULE.parse().unwrap(), end }, &[]);
+    }
+
+    async fn end(self) -> Result<(), CoreError> {
+        self.running.await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_module_is_served_from_its_start_to_a_clean_shutdown() {
+    let (log, _guard) = Captured::start();
+    let core = core(0).await;
+    let mut peer = core.open_module().await;
+    peer.call(1, GetBlockHeight {}).await;
+    assert_eq!(peer.response().await, (1, Ok(ResponsePayload::GetBlockHeight(0))));
+    core.launcher.report(&Report::Shutdown { grace_ms: 600_000 }, &[]);
+    assert_eq!(peer.event().await.payload, EventPayload::NodeShutdown { grace_ms: 600_000 });
+    drop(peer);
+    core.exited(End::Exited { status: 0 });
+    assert_eq!(core.launcher.asked().await, Ask::Stopped);
+    core.end().await.unwrap();
+    for line in [
+        "core: serves 1 modules; node: development chain, not Bitcoin (development)\n",
+        "block-watch: started: 7 layers\n",
+        "block-watch: connected\n",
+        "core: shutting down: modules have 600000 ms to end\n",
+        "block-watch: exited with status 0\n",
+    ] {
+        assert!(log.text().contains(line), "{line} is not in\n{}", log.text());
+    }
+}
+
+#[tokio::test]
+async fn new_blocks_reach_who_subscribed_and_the_operators_log() {
+    let (log, _guard) = Captured::start();
+    let core = core(5).await;
+    let mut peer = core.open_module().await;
+    let event_types = BoundedVec::new(vec![EventType::NewBlock]).unwrap();
+    peer.call(1, SubscribeEvents { event_types, resume_after: None }).await;
+    assert!(peer.response().await.1.is_ok());
+    let first = peer.event().await;
+    let second = peer.event().await;
+    let (EventPayload::NewBlock { height, .. }, EventPayload::NewBlock { height: next, hash, .. }) =
+        (first.payload, second.payload)
+    else {
+        panic!("no blocks")
+    };
+    assert_eq!(next, height + 1);
+    assert!(log.text().contains(&format!("core: new block {hash} at height {next}\n")), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_module_that_does_not_end_is_waited_for_no_longer_than_the_grace_period() {
+    let core = core(0).await;
+    let _peer = core.open_module().await;
+    core.launcher.report(&Report::Shutdown { grace_ms: 20 }, &[]);
+    assert_eq!(core.launcher.asked().await, Ask::Stopped);
+    core.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_module_that_breaks_the_protocol_is_stopped_and_the_core_goes_on() {
+    let core = core(0).await;
+    let mut peer = core.open_module().await;
+    peer.write(&u32::MAX.to_be_bytes()).await;
+    assert_eq!(core.launcher.asked().await, Ask::Stop { module: MODULE.parse().unwrap() });
+    core.exited(End::Stopped);
+    let mut again = core.open_module().await;
+    again.call(1, GetBlockHeight {}).await;
+    assert!(again.response().await.1.is_ok());
+}
+
+#[tokio::test]
+async fn a_denial_is_logged_with_the_call_and_what_it_met() {
+    let (log, _guard) = Captured::start();
+    let core = core(0).await;
+    let peer = core.open_module().await;
+    let outcome = Outcome::Errno("EPERM".to_owned());
+    let denial = Denial { call: "socket".to_owned(), arguments: [2, 1, 0, 0, 0, 0], outcome, unreported: 0 };
+    core.launcher.report(&Report::Denied { module: MODULE.parse().unwrap(), denial }, &[]);
+    core.launcher.report(&Report::Shutdown { grace_ms: 600_000 }, &[]);
+    drop(peer);
+    core.exited(End::Exited { status: 0 });
+    core.end().await.unwrap();
+    let line = "block-watch: denied socket(0x2, 0x1, 0x0, 0x0, 0x0, 0x0) -> EPERM\n";
+    assert!(log.text().contains(line), "{}", log.text());
+}
+
+#[tokio::test]
+async fn the_core_ends_when_the_launcher_is_gone() {
+    let core = core(0).await;
+    let Core { launcher, running, _state } = core;
+    drop(launcher);
+    assert!(matches!(running.await.unwrap(), Err(CoreError::Link(LinkError::LauncherGone))));
+}
+
+#[tokio::test]
+async fn whatever_comes_before_the_roster_ends_the_core() {
+    let (launcher, socket) = FakeLauncher::new();
+    let state = tempfile::tempdir().unwrap();
+    launcher.report(&Report::Shutdown { grace_ms: 1 }, &[]);
+    assert!(matches!(serve_launcher(socket, state.path()).await, Err(CoreError::NoRoster)));
+}
