@@ -9,7 +9,7 @@ dest=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/cofferdam/regtest-node}
 suite=trixie
 architecture=amd64
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-packages=(bitcoin-knots/$suite-backports libc6 libgcc-s1 libstdc++6 libevent-core-2.1-7t64
+packages=("bitcoin-knots/$suite-backports" libc6 libgcc-s1 libstdc++6 libevent-core-2.1-7t64
   libevent-extra-2.1-7t64 libevent-pthreads-2.1-7t64 libsqlite3-0 libzmq5 libsodium23 libpgm-5.3-0t64
   libnorm1t64 libbsd0 libmd0 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2
   libkeyutils1)

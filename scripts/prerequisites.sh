@@ -15,9 +15,11 @@ at_least() {
 
 # Rust, a C compiler and a libc to link statically: modules run from memory and their sandbox holds no library.
 check_build_tools() {
-  local wanted found
-  command -v cargo >/dev/null && command -v rustc >/dev/null ||
-    fail "cargo or rustc not found: install Rust with rustup (Debian: apt-get install rustup; rustup default stable)"
+  local tool wanted found
+  for tool in cargo rustc; do
+    command -v $tool >/dev/null ||
+      fail "$tool not found: install Rust with rustup (Debian: apt-get install rustup; rustup default stable)"
+  done
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
   found=$(rustc --version | cut -d ' ' -f 2)
   at_least "$found" "$wanted" || fail "rustc is $found, $wanted or newer is needed: rustup update"
@@ -28,7 +30,7 @@ check_build_tools() {
 
 # What no config waives; `cofferdam check` looks at the rest, once it is built.
 check_machine() {
-  [ "$(uname -s)" = Linux ] && [ "$(uname -m)" = x86_64 ] ||
+  [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] ||
     fail "this is $(uname -s) on $(uname -m): Cofferdam needs Linux on x86_64"
   at_least "$(uname -r)" 5.9 || fail "the kernel is $(uname -r): boot Linux 5.9 or newer (6.12 for all layers)"
   [ -d /proc/self ] || fail "/proc is not mounted: mount -t proc proc /proc"
@@ -47,7 +49,7 @@ programs_of() {
   local host target
   host=$(rustc -vV | sed -n 's/^host: //p')
   target=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-  [ -n "$host" ] && [ -n "$target" ] || fail "cargo does not say where it builds"
+  if [ -z "$host" ] || [ -z "$target" ]; then fail "cargo does not say where it builds"; fi
   echo "$target/$host/$1"
 }
 

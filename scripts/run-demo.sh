@@ -12,7 +12,7 @@ seconds=
 case $# in
   0) ;;
   2)
-    [ "$1" = --seconds ] && [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "usage: run-demo.sh [--seconds N]"
+    if [ "$1" != --seconds ] || ! [[ $2 =~ ^[1-9][0-9]*$ ]]; then fail "usage: run-demo.sh [--seconds N]"; fi
     seconds=$2
     ;;
   *) fail "usage: run-demo.sh [--seconds N]" ;;

@@ -43,4 +43,4 @@ if [ $with_node = no ]; then
   for name in $names; do skip+=(--skip "$name"); done
   skip+=(--exact)
 fi
-exec cargo test --workspace --lib --bins --tests --locked --no-fail-fast -- "${skip[@]}"
+exec cargo test --workspace --tests --locked --no-fail-fast -- "${skip[@]}"

@@ -3,6 +3,8 @@
 //! A change of a policy, a manifest, a call or a reason shows as a change of these pages, which a reviewer
 //! reads before the code. It never runs a module.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -100,12 +102,15 @@ fn the_readme_shows_the_smallest_module_as_it_is() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let module = fs::read_to_string(root().join(SHOWN)).unwrap();
     assert!(readme.contains(&format!("```rust\n{module}```\n")), "copy {SHOWN} into README.md");
-    assert!(module.lines().count() <= 40, "the README says that a module has 40 lines");
+    assert!(module.lines().count() < 40, "the README says that it has fewer than 40 lines");
 }
 
 #[test]
 fn the_readme_shows_the_smallest_manifest_as_it_is() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let manifest = fs::read_to_string(root().join("modules/tip-log/module.toml")).unwrap();
-    assert!(readme.contains(&format!("```toml\n{manifest}```\n")), "copy modules/tip-log/module.toml into README.md");
+    assert!(
+        readme.contains(&format!("```toml\n{manifest}```\n")),
+        "copy modules/tip-log/module.toml into README.md"
+    );
 }

@@ -1,6 +1,6 @@
 //! What the benchmarks share: a launcher in this process, a real confined core, and figures with their spread.
 
-#![allow(dead_code, missing_docs, clippy::as_conversions, reason = "each benchmark uses its own part")]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::as_conversions, reason = "each benchmark uses its own part")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -102,9 +102,7 @@ fn every_crate_of_the_table_is_in_the_workspace() {
 
 #[test]
 fn each_program_names_only_its_own_crate() {
-    for (program, foreign) in
-        [("cofferdam", "cofferdam_launcher"), ("cofferdam-launcher", "cofferdam_cli")]
-    {
+    for (program, foreign) in [("cofferdam", "cofferdam_launcher"), ("cofferdam-launcher", "cofferdam_cli")] {
         let path = format!("src/bin/{program}.rs");
         let sources = sources::all();
         let source = sources.iter().find(|source| source.path == path).expect("the program is there");

@@ -43,7 +43,11 @@ fn a_long_file_and_a_silent_one_are_found() {
     assert!(is_long(&"\n".repeat(MAX_LINES + 1)) && !is_long(&"\n".repeat(MAX_LINES)));
     assert_eq!(opening("use a;\n//! late"), "");
     assert_eq!(opening("//! Does a.\n//! Never b.\nuse c;\n//! d"), " Does a. Never b.");
-    assert!(states_a_limit("Never b") && states_a_limit("it parses no byte") && !states_a_limit("Does nevertheless"));
+    assert!(
+        states_a_limit("Never b")
+            && states_a_limit("it parses no byte")
+            && !states_a_limit("Does nevertheless")
+    );
 }
 
 fn is_long(text: &str) -> bool {

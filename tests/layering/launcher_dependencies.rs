@@ -125,7 +125,8 @@ fn is_switched_on(package: &Package, node: &Node, name: &str) -> bool {
         };
         !dependency.optional
             || node.features.iter().any(|feature| {
-                feature.as_str() == key || package.features.get(feature.as_str()).is_some_and(|list| list.iter().any(switches))
+                feature.as_str() == key
+                    || package.features.get(feature.as_str()).is_some_and(|list| list.iter().any(switches))
             })
     })
 }

@@ -96,7 +96,10 @@ fn every_pure_crate_is_there() {
 fn an_impurity_is_found_however_it_is_written() {
     let found = |text: &str| impurities(&words(text.parse().unwrap())).collect::<Vec<_>>();
     assert_eq!(found("use std::fs::File;"), ["std::fs::File"]);
-    assert_eq!(found("use std::{fmt, io::{self, Read}, fs::{self, File}};"), ["std::fs::self", "std::fs::File"]);
+    assert_eq!(
+        found("use std::{fmt, io::{self, Read}, fs::{self, File}};"),
+        ["std::fs::self", "std::fs::File"]
+    );
     assert_eq!(found("fn f() { g(&std::time::Instant::now()) }"), ["std::time::Instant::now"]);
     assert_eq!(found("use std::time::{Duration, SystemTime};"), ["std::time::SystemTime"]);
     assert_eq!(found("use ::std::env as e;"), ["std::env"]);

@@ -1,6 +1,6 @@
 //! A whole Cofferdam in a temporary folder: the real binaries, a config, modules, and its log line by line.
 
-#![allow(dead_code, missing_docs, reason = "each test file uses its own part of the rig")]
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part of the rig")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -32,11 +32,20 @@ pub struct Plan {
     folder: tempfile::TempDir,
     config: String,
     who: As,
+    waivers: Waivers,
+}
+
+/// Whether a rootless launcher's config allows what it cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waivers {
+    AsNeeded,
+    None,
 }
 
 /// A Cofferdam that runs.
 pub struct Rig {
     folder: Option<tempfile::TempDir>,
+    config: PathBuf,
     launcher: Child,
     log: Arc<Log>,
     who: As,
@@ -71,7 +80,7 @@ impl Plan {
         let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(folder.path().join("modules")).unwrap();
-        Self { folder, config: String::new(), who }
+        Self { folder, config: String::new(), who, waivers: Waivers::AsNeeded }
     }
 
     /// Installs a module of modules/.
@@ -94,6 +103,12 @@ impl Plan {
         self
     }
 
+    /// Leaves out of the config what a rootless launcher needs it to allow.
+    pub fn without_waivers(mut self) -> Self {
+        self.waivers = Waivers::None;
+        self
+    }
+
     /// Adds lines to the config.
     pub fn config(mut self, text: &str) -> Self {
         self.config.push_str(text);
@@ -106,12 +121,13 @@ impl Plan {
 
     fn write_config(&self) {
         let path = self.folder.path().join("cofferdam.toml");
-        let waived = match self.who {
-            As::Root => "",
-            As::User => "[sandbox]\nallow_missing = [\"cgroup\"]\n",
+        let waived = match (self.who, self.waivers) {
+            (As::Root, _) | (_, Waivers::None) => "",
+            (As::User, Waivers::AsNeeded) => "[sandbox]\nallow_missing = [\"cgroup\"]\n",
         };
         let node = if self.config.contains("[node") { "" } else { "[node.embedded]\nblock_interval_ms = 200\n" };
-        fs::write(&path, format!("state_dir = \"state\"\n{}\n{waived}{node}", self.config)).unwrap();
+        let stop = if self.config.contains("[shutdown") { "" } else { "[shutdown]\ngrace_ms = 1000\n" };
+        fs::write(&path, format!("state_dir = \"state\"\n{}\n{waived}{node}{stop}", self.config)).unwrap();
     }
 
     /// Starts it.
@@ -120,13 +136,14 @@ impl Plan {
         if self.who == As::User {
             chown_all(self.folder.path());
         }
-        launch(self.folder, self.who)
+        let config = self.folder.path().join("cofferdam.toml");
+        launch(Some(self.folder), config, self.who)
     }
 }
 
-fn launch(folder: tempfile::TempDir, who: As) -> Rig {
+fn launch(folder: Option<tempfile::TempDir>, config: PathBuf, who: As) -> Rig {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam-launcher"));
-    command.arg("--config").arg(folder.path().join("cofferdam.toml"));
+    command.arg("--config").arg(&config);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     if who == As::User {
         command.uid(USER).gid(USER);
@@ -141,7 +158,7 @@ fn launch(folder: tempfile::TempDir, who: As) -> Rig {
             shared.grown.notify_all();
         }
     });
-    Rig { folder: Some(folder), launcher, log, who }
+    Rig { folder, config, launcher, log, who }
 }
 
 fn chown_all(path: &Path) {
@@ -153,12 +170,17 @@ fn chown_all(path: &Path) {
 
 impl Rig {
     pub fn path(&self) -> &Path {
-        self.folder.as_ref().unwrap().path()
+        self.config.parent().unwrap()
     }
 
     /// Starts it once more, in the same folder, after its end.
     pub fn start_again(mut self) -> Self {
-        launch(self.folder.take().unwrap(), self.who)
+        launch(self.folder.take(), self.config.clone(), self.who)
+    }
+
+    /// Starts a second one with the same config, while this one runs.
+    pub fn start_beside(&self) -> Self {
+        launch(None, self.config.clone(), self.who)
     }
 
     pub fn pid(&self) -> Pid {

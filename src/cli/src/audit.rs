@@ -53,14 +53,15 @@ fn profile(wanted: &Wanted) -> anyhow::Result<Profile> {
     if let Some(path) = &wanted.manifest {
         let manifest = manifest_at(path).map_err(|problem| anyhow!(problem))?;
         let beside = path.with_file_name(manifest.entry_point().as_str());
-        let linkage = forced.unwrap_or_else(|| linkage_or_static(&beside));
+        let linkage = forced.map_or_else(|| looked_at(&beside), Ok)?;
         return Ok(default_profile(Subject::Module(&manifest), linkage));
     }
     let Some(module) = &wanted.module else { return core(&wanted.place.config, forced) };
     let installation = Installation::read(&wanted.place.config)?;
     let installed = ModuleName::new(module).ok().and_then(|name| installation.modules.get(&name));
     let Some(installed) = installed else { bail!("{}", not_running(module, &installation)) };
-    let linkage = forced.unwrap_or_else(|| program::of_module(installed).unwrap_or(Linkage::Static));
+    let entry_point = installed.directory.join(installed.manifest.entry_point().as_str());
+    let linkage = forced.map_or_else(|| looked_at(&entry_point), Ok)?;
     Ok(installation.profile(installed, linkage, &Tables::builtin()))
 }
 
@@ -68,7 +69,7 @@ fn profile(wanted: &Wanted) -> anyhow::Result<Profile> {
 fn core(config: &Path, forced: Option<Linkage>) -> anyhow::Result<Profile> {
     let linkage = match forced {
         Some(linkage) => linkage,
-        None => linkage_or_static(&launch::beside()?.with_file_name("cofferdam")),
+        None => looked_at(&launch::beside()?.with_file_name("cofferdam"))?,
     };
     if config == Path::new("cofferdam.toml") && !config.exists() {
         return Ok(default_profile(Subject::Core(&Config::default()), linkage));
@@ -76,9 +77,13 @@ fn core(config: &Path, forced: Option<Linkage>) -> anyhow::Result<Profile> {
     Ok(Installation::read(config)?.core_profile(linkage, &Tables::builtin()))
 }
 
-/// Policy does not depend on whether a program was built yet; static is what the build of this project makes.
-fn linkage_or_static(program: &Path) -> Linkage {
-    program::at(program).unwrap_or(Linkage::Static)
+/// How a program is linked. One that is not there yet is taken to be static, as this project builds them; a file
+/// that is no program gets no page, since it would never run.
+fn looked_at(program: &Path) -> anyhow::Result<Linkage> {
+    if !program.exists() {
+        return Ok(Linkage::Static);
+    }
+    program::at(program).map_err(|problem| anyhow!(problem))
 }
 
 fn default_profile(subject: Subject<'_>, linkage: Linkage) -> Profile {

@@ -101,7 +101,8 @@ pub(crate) fn judge(facts: &Facts, allowed: &BTreeSet<Layer>) -> Vec<Finding> {
             facts.user_namespaces.clone().map(str::to_owned),
             "sysctl user.max_user_namespaces=10000, and where the key exists: sysctl \
              kernel.unprivileged_userns_clone=1 (Debian) or sysctl \
-             kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); or run as root",
+             kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); or run as root, in a container with \
+             CAP_SYS_ADMIN",
         ),
         required("seccomp", known(&facts.seccomp_notify), "boot a kernel with CONFIG_SECCOMP_FILTER"),
         layer(

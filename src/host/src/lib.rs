@@ -19,4 +19,5 @@ mod session;
 mod supervise;
 mod throttle;
 
+pub use control_link::LinkError;
 pub use run::{CoreError, run_core};

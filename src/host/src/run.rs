@@ -102,7 +102,7 @@ async fn serve_modules(
 ) -> Result<(), CoreError> {
     let roster = receive_roster(&mut reports).await?;
     let node = backend::open(roster.node, state_dir, launcher.clone()).await?;
-    tracing::info!("serves {} modules; node: {} ({})", roster.modules.len(), node.label(), node.chain());
+    tracing::info!("ready; modules: {}; node: {} ({})", roster.modules.len(), node.label(), node.chain());
     let hub = Hub::new(first_cursor(SystemTime::now()));
     let feed = publish_chain(node.follow(None), Arc::clone(&hub));
     let host = Arc::new(Host::new(node, hub));

@@ -96,11 +96,13 @@ impl Installation {
     pub fn read(path: &Path) -> Result<Self, InstallationError> {
         let text = read::text(path, "read the config", "write one, or pass its path with --config")?;
         let shown = path.to_string_lossy();
-        let config = Config::parse(&shown, &text).map_err(|error| InstallationError::Config(Box::new(error)))?;
+        let config =
+            Config::parse(&shown, &text).map_err(|error| InstallationError::Config(Box::new(error)))?;
         let base = read::parent(path)?;
-        let config = config
-            .resolve_paths(&base)
-            .map_err(|overlap| InstallationError::Overlap { path: path.to_owned(), overlap: Box::new(overlap) })?;
+        let config = config.resolve_paths(&base).map_err(|overlap| InstallationError::Overlap {
+            path: path.to_owned(),
+            overlap: Box::new(overlap),
+        })?;
         Self::from_config(config)
     }
 

@@ -21,12 +21,14 @@ const ET_DYN: u16 = 3;
 /// # Errors
 /// What is wrong with the file, in words.
 pub fn linkage(image: &File) -> Result<Linkage, String> {
-    let mut header = [0_u8; HEADER_BYTES];
-    image.read_exact_at(&mut header, 0).map_err(|_| "is too short to be a program".to_owned())?;
-    if !header.starts_with(b"\x7fELF") {
-        let script = if header.starts_with(b"#!") { " (it is a script)" } else { "" };
+    let mut magic = [0_u8; 4];
+    let length = image.read_at(&mut magic, 0).map_err(|error| format!("cannot be read: {error}"))?;
+    if &magic != b"\x7fELF" || length < magic.len() {
+        let script = if magic.starts_with(b"#!") { " (it is a script)" } else { "" };
         return Err(format!("is not an ELF program{script}"));
     }
+    let mut header = [0_u8; HEADER_BYTES];
+    image.read_exact_at(&mut header, 0).map_err(|_| "is too short to be a program".to_owned())?;
     // Class 2 is 64 bit, data 1 is little-endian.
     let machine = number::<2>(&header, 18);
     if header.get(4..6) != Some(&[2, 1]) || machine != u64::from(EM_X86_64) {
@@ -106,7 +108,10 @@ mod tests {
     #[test]
     fn a_script_is_called_one() {
         let script = format!("#!/bin/sh\n{}", " ".repeat(HEADER_BYTES));
-        assert_eq!(linkage(&file(script.as_bytes())), Err("is not an ELF program (it is a script)".to_owned()));
+        assert_eq!(
+            linkage(&file(script.as_bytes())),
+            Err("is not an ELF program (it is a script)".to_owned())
+        );
     }
 
     #[test]

@@ -29,7 +29,9 @@ impl Installation {
     pub fn core_profile(&self, linkage: Linkage, tables: &Tables) -> Profile {
         let connect_ports = match &self.config.node {
             Backend::Embedded(_) => BTreeSet::new(),
-            Backend::Bitcoind(node) => [Some(node.rpc), node.zmq].into_iter().flatten().map(|at| at.port()).collect(),
+            Backend::Bitcoind(node) => {
+                [Some(node.rpc), node.zmq].into_iter().flatten().map(|at| at.port()).collect()
+            }
         };
         let needs = CoreNeeds {
             connect_ports,
@@ -80,7 +82,9 @@ pub(crate) fn idle_settings(config: &Config, modules: &BTreeMap<ModuleName, Inst
         }
     }
     for (name, keys) in &settings.module_configs {
-        let Some(schema) = modules.get(name).map(|installed| installed.manifest.config_schema()) else { continue };
+        let Some(schema) = modules.get(name).map(|installed| installed.manifest.config_schema()) else {
+            continue;
+        };
         for key in keys.keys().filter(|key| !schema.contains_key(*key)) {
             problems.push(Problem::Note(format!("{name} does not know the setting {key}")));
         }

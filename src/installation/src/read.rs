@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_manifest::Manifest;
 
-use crate::{Installed, InstallationError, Problem};
+use crate::{InstallationError, Installed, Problem};
 
 /// The longest file that is read; a longer one is refused by the parser, which names this bound to the user.
 const MAX_FILE_BYTES: u64 = 1024 * 1024 + 1;

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_config::Layer;
 use cofferdam_policy::profile::{Descriptor, Namespace, Network, Profile, Resource, Subject, Verdict};
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, pipe2};
@@ -228,7 +230,7 @@ impl Launcher {
     fn accept(
         &self,
         label: &str,
-        mut child: Unverified,
+        child: Unverified,
         cgroup: Option<&Cgroup>,
         channel: &OwnedFd,
         outside: OutsideId,
@@ -245,9 +247,12 @@ impl Launcher {
             groups: (self.groups() == Groups::Drop).then_some(""),
             cgroups: cgroup.map(Cgroup::membership).unwrap_or_default(),
         };
-        verify(child.pid, &expected)?;
-        let pid = child.pid;
-        let pidfd = child.pidfd.take().ok_or(Error::System { doing: "keep the pidfd", errno: nix::errno::Errno::EBADF })?;
+        if let Err(error) = verify(child.pid, &expected)
+            && !child.ends_soon()
+        {
+            return Err(error);
+        }
+        let (pid, pidfd) = child.accepted()?;
         Ok((pid, pidfd, listener))
     }
 
@@ -319,10 +324,29 @@ impl Launcher {
     }
 }
 
+/// How long the last part of a process's end may take, in milliseconds.
+const ENDING: u8 = 100;
+
 /// A child until it is known to be confined: killed and reaped when dropped.
 struct Unverified {
     pid: Pid,
     pidfd: Option<OwnedFd>,
+}
+
+impl Unverified {
+    /// A program that has already ended shows nothing in /proc, and is no danger: its end is reported as such. The
+    /// kernel takes its namespaces away a moment before it says that the process has ended.
+    fn ends_soon(&self) -> bool {
+        let Some(pidfd) = &self.pidfd else { return true };
+        let mut ended = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut ended, ENDING), Ok(1))
+    }
+
+    /// It is what it should be: it lives on.
+    fn accepted(mut self) -> Result<(Pid, OwnedFd), Error> {
+        let pidfd = self.pidfd.take().ok_or(Error::System { doing: "keep the pidfd", errno: Errno::EBADF })?;
+        Ok((self.pid, pidfd))
+    }
 }
 
 impl Drop for Unverified {

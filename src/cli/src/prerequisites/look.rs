@@ -10,8 +10,8 @@ use nix::unistd::geteuid;
 
 use super::{Facts, cgroup};
 
-/// Looks at everything. Where the user is not root this leaves the process in a user namespace of its own, so it is
-/// the last that a command does with the machine.
+/// Looks at everything. This leaves the process in namespaces of its own: it is the last that a command does with
+/// the machine.
 pub(crate) fn look(cgroup_root: &CgroupRoot) -> Facts {
     Facts {
         release: nix::sys::utsname::uname()
@@ -45,12 +45,15 @@ fn user_namespaces() -> Result<&'static str, String> {
     if limit.trim() == "0" {
         return Err(format!("{path} is 0"));
     }
+    let (ours, inside) = (CloneFlags::CLONE_NEWUSER, CloneFlags::CLONE_NEWNS);
+    let attempt = |flags, what: &str| unshare(flags).map_err(|errno| format!("{what}: {errno}"));
     if geteuid().is_root() {
-        return Ok("allowed, and the launcher runs as root");
+        // The launcher makes the other namespaces with its own rights, which the root of a container may lack.
+        attempt(inside, "unshare(CLONE_NEWNS) as root (a container without CAP_SYS_ADMIN?)")?;
+        return attempt(ours, "unshare(CLONE_NEWUSER)").map(|()| "made one, as root");
     }
-    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| format!("unshare(CLONE_NEWUSER): {errno}"))?;
+    attempt(ours, "unshare(CLONE_NEWUSER)")?;
     // AppArmor can grant the namespace and take every right in it.
-    unshare(CloneFlags::CLONE_NEWNS)
+    attempt(inside, "unshare(CLONE_NEWNS) inside a new user namespace")
         .map(|()| "made one, and another namespace inside it")
-        .map_err(|errno| format!("unshare(CLONE_NEWNS) inside a new user namespace: {errno}"))
 }

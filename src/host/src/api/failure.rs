@@ -85,7 +85,8 @@ mod tests {
     use bitcoin::BlockHash;
     use bitcoin::hashes::Hash;
 
-    const SECRET_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 9, 8, 7)), 8332);
+    const SECRET_ADDRESS: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 9, 8, 7)), 8332);
 
     fn host() -> Host {
         let settings = BitcoindSettings {
@@ -113,7 +114,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_module_does_not_learn_where_the_node_is() {
-        let unreachable = NodeError::Unreachable { address: SECRET_ADDRESS, reason: "10.9.8.7 refused".to_owned() };
+        let unreachable =
+            NodeError::Unreachable { address: SECRET_ADDRESS, reason: "10.9.8.7 refused".to_owned() };
         let told = host().failure(unreachable);
         assert!(matches!(&told, ApiError::NotReady { .. }) && !told.to_string().contains("10.9"), "{told}");
     }

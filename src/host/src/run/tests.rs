@@ -80,7 +80,7 @@ async fn a_module_is_served_from_its_start_to_a_clean_shutdown() {
     assert_eq!(core.launcher.asked().await, Ask::Stopped);
     core.end().await.unwrap();
     for line in [
-        "core: serves 1 modules; node: development chain, not Bitcoin (development)\n",
+        "core: ready; modules: 1; node: development chain, not Bitcoin (development)\n",
         "block-watch: started: 7 layers\n",
         "block-watch: connected\n",
         "core: shutting down: modules have 600000 ms to end\n",

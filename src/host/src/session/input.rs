@@ -6,7 +6,7 @@ use cofferdam_protocol::{FrameDecoder, HostMessage};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::OwnedReadHalf;
 
-use super::SessionEnd;
+use super::{SessionEnd, is_gone};
 
 /// How much is read at once; requests are mostly below a hundred bytes, so this holds many.
 const READ_BYTES: usize = 16 * 1024;
@@ -54,7 +54,12 @@ impl Input {
     }
 
     async fn fill(&mut self) -> Result<(), SessionEnd> {
-        let bytes = self.half.read(&mut self.buffer).await.map_err(SessionEnd::Io)?;
+        let bytes = match self.half.read(&mut self.buffer).await {
+            Ok(bytes) => bytes,
+            // It closed its connection with replies or events unread; all it had sent was read before this.
+            Err(error) if is_gone(&error) => 0,
+            Err(error) => return Err(SessionEnd::Io(error)),
+        };
         self.unread = 0..bytes;
         if bytes > 0 {
             return Ok(());

@@ -123,9 +123,11 @@ impl Batch {
             self.replies.push(reply);
             next = ready.try_recv().ok();
         }
-        output.write_all(&self.bytes).await?;
+        let written = output.write_all(&self.bytes).await;
+        // Written or not, they give up their places: the reading side goes on until its end.
         self.bytes.clear();
         self.replies.clear();
+        written?;
         match next {
             // It was too large to be copied.
             Some(reply) => output.write_all(&reply.frame).await,

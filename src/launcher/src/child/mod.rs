@@ -60,3 +60,6 @@ fn confine_and_execute(plan: &Plan) -> Result<Infallible, Failure> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The hostile module tries to leave. Each attempt is a pair: its control succeeds unconfined, and confined it meets
+//! exactly what its table says: this error, this kill, or nothing to be found. Real binaries, real filter, real kernel.
+
+#![allow(missing_docs)]
+
+mod rig;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rig::{As, Plan, binary, eventually};
+
+/// Attempts whose control no kernel of this kind lets succeed, and why. Anything else must.
+const UNAVAILABLE_HERE: [(&str, &str); 3] = [
+    ("socket-alg", "this kernel has no AF_ALG"),
+    ("socket-bluetooth", "this kernel has no Bluetooth"),
+    ("raise-own-limit", "root has no CAP_SYS_RESOURCE here"),
+];
+
+/// Without a cgroup nothing limits these: the rootless launcher's config allows that by name.
+const NEEDS_CGROUP: [&str; 2] = ["exhaust-tasks", "exhaust-memory"];
+
+/// What `escape-artist --list` says an attempt meets when it is confined.
+fn expectations() -> BTreeMap<String, String> {
+    let output = Command::new(binary("escape-artist")).arg("--list").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows = text.lines().map(|line| {
+        let cells: Vec<_> = line.split('\t').collect();
+        (cells[0].to_owned(), cells[2].to_owned())
+    });
+    let rows: BTreeMap<_, _> = rows.filter(|(name, _)| name != "name").collect();
+    assert!(rows.len() > 60, "{} attempts", rows.len());
+    rows
+}
+
+fn is_lethal(expected: &str) -> bool {
+    matches!(expected, "killed" | "out-of-memory")
+}
+
+/// What the attempts of a report met: an error's name, `nothing`, `succeeded`, or `started` for one that never came back.
+fn report(folder: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(folder.join("data/modules/escape-artist/report.tsv")).unwrap_or_default();
+    let mut met = BTreeMap::new();
+    for line in text.lines() {
+        let cells: Vec<_> = line.split('\t').collect();
+        let outcome = match cells.as_slice() {
+            [_, "errno", name, ..] => name,
+            [_, kind, ..] => kind,
+            other => panic!("{other:?}"),
+        };
+        met.insert(cells[0].to_owned(), (*outcome).to_owned());
+    }
+    met
+}
+
+/// An installation with the hostile module, something of the operator's to steal, and another module to rob.
+fn attack(who: As, settings: &str) -> Plan {
+    let plan = Plan::new(who).module("block-watch").module("escape-artist");
+    let secret = plan.path().join("operator-secret");
+    fs::write(&secret, "the operator's").unwrap();
+    let other = plan.path().join("data/modules/block-watch");
+    let config = format!(
+        "[modules]\nrestart = \"never\"\n[modules.module_configs.escape-artist]\noperator_file = {secret:?}\nother_data = {other:?}\n{settings}"
+    );
+    plan.config(&config)
+}
+
+#[test]
+fn every_attempt_succeeds_unconfined() {
+    let output = Command::new(binary("escape-artist")).arg("--unconfined").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut controls = 0;
+    for line in text.lines() {
+        let cells: Vec<_> = line.split('\t').collect();
+        let unavailable = UNAVAILABLE_HERE.iter().find(|(name, _)| *name == cells[0]);
+        match (cells[1], unavailable) {
+            ("succeeded", _) => controls += 1,
+            ("unavailable", Some((name, why))) => println!("SKIPPED: the control of {name}: {why}"),
+            _ => panic!("the control does not succeed: {line}"),
+        }
+    }
+    assert_eq!(controls + UNAVAILABLE_HERE.len(), expectations().len(), "{text}");
+}
+
+#[test]
+fn every_attempt_of_a_module_of_roots_launcher_meets_exactly_what_is_expected() {
+    let met = met_by_all(As::Root);
+    for (name, expected) in expectations().into_iter().filter(|(_, expected)| !is_lethal(expected)) {
+        assert_eq!(met.get(&name), Some(&in_report(&expected)), "{name}");
+    }
+}
+
+#[test]
+fn every_attempt_of_a_module_of_an_ordinary_users_launcher_meets_the_same() {
+    let met = met_by_all(As::User);
+    for (name, expected) in expectations().into_iter().filter(|(_, expected)| !is_lethal(expected)) {
+        let expected = if NEEDS_CGROUP.contains(&name.as_str()) { "succeeded".to_owned() } else { in_report(&expected) };
+        assert_eq!(met.get(&name), Some(&expected), "{name}");
+    }
+}
+
+/// `contained` is an act that succeeds and harms nobody: the launcher limits the log.
+fn in_report(expected: &str) -> String {
+    if expected == "contained" { "succeeded".to_owned() } else { expected.to_owned() }
+}
+
+/// Lets it make every attempt that it survives; the first that it does not ends it.
+fn met_by_all(who: As) -> BTreeMap<String, String> {
+    let mut rig = attack(who, "").start();
+    let module = rig.started("escape-artist", 1);
+    eventually("it still runs", || !rig::is_alive(module), || rig.lines().join("\n"));
+    let met = report(rig.path());
+    assert!(rig.interrupt().success());
+    rig.assert_nothing_is_left(&[module]);
+    met
+}
+
+#[test]
+fn every_system_call_that_no_module_makes_by_accident_kills_it_and_the_log_names_it() {
+    let expectations = expectations();
+    let killed: Vec<_> = expectations.iter().filter(|(_, expected)| *expected == "killed").collect();
+    assert!(killed.len() > 15, "{killed:?}");
+    for (name, _) in killed {
+        let mut rig = attack(As::Root, &format!("attempt = \"{name}\"\n")).start();
+        let module = rig.started("escape-artist", 1);
+        rig.wait_for(&["Z escape-artist ", "denied: ", "): killed"]);
+        rig.wait_for(&["Z escape-artist ", "killed: it called "]);
+        assert_eq!(report(rig.path()).get(name).map(String::as_str), Some("started"), "{name}");
+        assert!(rig.interrupt().success());
+        rig.assert_nothing_is_left(&[module]);
+    }
+}
+
+#[test]
+fn a_module_that_uses_more_memory_than_it_may_is_killed_and_the_log_says_why() {
+    let mut rig = attack(As::Root, "attempt = \"exhaust-memory\"\n").start();
+    rig.wait_for(&["Z escape-artist ", "killed: it had used all of its 256 MiB of memory"]);
+    assert_eq!(report(rig.path()).get("exhaust-memory").map(String::as_str), Some("started"));
+    assert!(rig.interrupt().success());
+}
+
+#[test]
+fn an_operator_may_set_limits_and_they_hold() {
+    let limits = "[modules.limits.escape-artist]\ntasks = 120\n";
+    let mut rig = attack(As::Root, &format!("attempt = \"exhaust-tasks\"\n{limits}")).start();
+    rig.started("escape-artist", 1);
+    eventually(
+        "no report",
+        || report(rig.path()).get("exhaust-tasks").is_some_and(|met| met != "started"),
+        || rig.lines().join("\n"),
+    );
+    // The control of the limit: 100 threads fit into 120 tasks, and not into the 64 of the default.
+    assert_eq!(report(rig.path()).get("exhaust-tasks").map(String::as_str), Some("succeeded"));
+    assert!(rig.interrupt().success());
+}
