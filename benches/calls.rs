@@ -35,7 +35,7 @@ fn compare() {
     let mut stage = Stage::new();
     let names: Vec<String> = (0..2 * ROUNDS).map(|number| format!("calls-{number}")).collect();
     let settings = [("act", "calls"), ("count", &COUNT.to_string())];
-    let modules: Vec<_> = names.iter().map(|name| stage.module(name, &settings)).collect();
+    let modules: Vec<_> = names.iter().map(|name| stage.module(name, "bench-program", &settings)).collect();
     let core = stage.core(&names);
     for awake in [Awake::No, Awake::Yes] {
         let mut spinners = awake.spinners();

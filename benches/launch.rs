@@ -26,13 +26,13 @@ fn main() {
 }
 
 fn to_main(stage: &mut Stage, title: &str, pause: Duration) {
-    let loaded = stage.module(if pause.is_zero() { "hot" } else { "cold" }, &[]);
+    let loaded = stage.module(if pause.is_zero() { "hot" } else { "cold" }, "bench-main", &[]);
     let (mut bare, mut confined, mut unprepared, mut prepare, mut bubblewrap) =
         (Samples::default(), Samples::default(), Samples::default(), Samples::default(), Samples::default());
     let has_bubblewrap = Command::new("bwrap").arg("--version").stdout(Stdio::null()).status().is_ok();
     for _ in 0..ROUNDS {
         std::thread::sleep(pause);
-        bare.push_ns(spawn(&mut Command::new(binary("bench-program"))));
+        bare.push_ns(spawn(&mut Command::new(binary("bench-main"))));
 
         let before = now_ns();
         let prepared = stage.prepare(&loaded);
@@ -52,7 +52,7 @@ fn to_main(stage: &mut Stage, title: &str, pause: Duration) {
 
         if has_bubblewrap {
             std::thread::sleep(pause);
-            let program = binary("bench-program");
+            let program = binary("bench-main");
             let mut command = Command::new("bwrap");
             command.args(["--unshare-all", "--die-with-parent", "--ro-bind"]).arg(&program).args(["/program", "/program"]);
             bubblewrap.push_ns(spawn(&mut command));
@@ -87,7 +87,7 @@ fn main_of(running: &Running) -> i64 {
 /// From the core's request to the first call that the real core has answered.
 fn to_first_answer(stage: &mut Stage) {
     let names: Vec<String> = (0..ROUNDS).map(|number| format!("answer-{number}")).collect();
-    let modules: Vec<_> = names.iter().map(|name| stage.module(name, &[("act", "call")])).collect();
+    let modules: Vec<_> = names.iter().map(|name| stage.module(name, "bench-program", &[("act", "call")])).collect();
     let core = stage.core(&names);
     let (mut bare, mut main, mut answered) = (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..ROUNDS {

@@ -60,9 +60,9 @@ impl Stage {
     }
 
     /// A module with the shipped profile, told by settings what to do.
-    pub fn module(&mut self, name: &str, settings: &[(&str, &str)]) -> Loaded {
+    pub fn module(&mut self, name: &str, program: &str, settings: &[(&str, &str)]) -> Loaded {
         let text = format!(
-            "name = \"{name}\"\nversion = \"0.1.0\"\nentry_point = \"bench-program\"\ncapabilities = [\"read_chain_state\"]\n"
+            "name = \"{name}\"\nversion = \"0.1.0\"\nentry_point = \"{program}\"\ncapabilities = [\"read_chain_state\"]\n"
         );
         let manifest = Manifest::parse("module.toml", &text).unwrap();
         let settings: BTreeMap<ConfigKey, String> =
@@ -70,7 +70,7 @@ impl Stage {
         let overrides = cofferdam_policy::Overrides { cpu_percent: Some(200), ..Default::default() };
         let decisions = Decisions { settings, overrides, ..Decisions::default() };
         let profile = derive(&manifest, &decisions, Linkage::Static, &self.tables);
-        let program = Program::open(&binary("bench-program"), name).unwrap();
+        let program = Program::open(&binary(program), name).unwrap();
         let home = self.home(name);
         self.launcher.load(profile, program, home).unwrap()
     }

@@ -21,7 +21,7 @@ use crate::throttle::{Throttle, TokenBucket, and_more};
 /// most 4 MB, so that sixteen modules that ask and never read make the core hold 256 MB of its 1 GiB.
 const MAX_LARGE: usize = 4;
 
-/// How long a call may take, waiting for its turn included. A pruning node that verifies a block can be silent
+/// How long the node may take to answer a call. A node that verifies a block can be silent
 /// for tens of seconds; a module that has waited a minute would rather know.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -125,17 +125,16 @@ where
             return Answer { result: Err(denied.into()), large: None };
         }
     };
-    let reply = async {
-        let large = match <Host as Handle<C>>::REPLY {
-            ReplySize::Small => None,
-            ReplySize::Large => Arc::clone(&caller.large).acquire_owned().await.ok(),
-        };
-        (host.handle(caller, call).await.map(C::respond), large)
+    // Waiting for a place is waiting for the module to read what it asked for: no deadline of the host's.
+    let large = match <Host as Handle<C>>::REPLY {
+        ReplySize::Small => None,
+        ReplySize::Large => Arc::clone(&caller.large).acquire_owned().await.ok(),
     };
-    match timeout(CALL_DEADLINE, reply).await {
-        Ok((result, large)) => Answer { result, large },
-        Err(_elapsed) => Answer { result: Err(too_slow::<C>(host)), large: None },
-    }
+    let result = match timeout(CALL_DEADLINE, host.handle(caller, call)).await {
+        Ok(result) => result.map(C::respond),
+        Err(_elapsed) => Err(too_slow::<C>(host)),
+    };
+    Answer { result, large }
 }
 
 fn too_slow<C: Call>(host: &Host) -> ApiError {

@@ -21,7 +21,8 @@ use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Txid};
 use cofferdam_host::node::{Chain, ChainEvent, NodeError, NodeStatus, Secret};
-use harness::{BRANCH_A, BRANCH_B, Notify, RegtestNode, connected, events, ready};
+use cofferdam_regtest_node::{BRANCH_A, BRANCH_B, RegtestNode};
+use harness::{Clients, Notify, connected, events, ready};
 
 async fn mined_blocks_arrive(notify: Notify) {
     let node = RegtestNode::start(&[]);

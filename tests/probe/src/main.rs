@@ -1,12 +1,15 @@
 //! A module for tests: says what it was started with, then does what `MODULE_CONFIG_ACT` tells it. It never
 //! looks at what it did not get from the launcher.
 
+mod garbage;
+mod listen;
+
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cofferdam_sdk::{Args, EventPayload, ModuleIntegration, ModuleMessage};
+use cofferdam_sdk::{Args, EventPayload, ModuleIntegration, ModuleMessage, SdkError};
 
 /// Descriptors up to this number are looked at; the limit of a module is 256.
 const HIGHEST: i32 = 200;
@@ -22,6 +25,11 @@ fn main() -> ExitCode {
         "abort" => std::process::abort(),
         "flood" => flood(),
         "ignore-shutdown" => run(serve(Stop::Ignore)),
+        "events" => run(listen::to_events(listen::LIFECYCLE)),
+        "chain" => run(listen::to_events(listen::CHAIN)),
+        "transaction" => run(listen::ask_for_the_first_transaction()),
+        "garbage" => garbage::instead_of_a_handshake(),
+        "garbage-later" => run(garbage::after_the_handshake()),
         _ => run(serve(Stop::Obey)),
     }
 }
@@ -74,18 +82,24 @@ enum Stop {
     Ignore,
 }
 
-async fn serve(stop: Stop) -> ExitCode {
+async fn connect() -> Result<ModuleIntegration, ExitCode> {
     let args = Args::parse();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let connected = ModuleIntegration::connect(args.socket_path, "probe".to_owned(), "probe".to_owned(), version).await;
-    let integration = match connected {
+    let connected =
+        ModuleIntegration::connect(args.socket_path, "probe".to_owned(), "probe".to_owned(), version).await;
+    connected.inspect(|_| println!("connected")).map_err(failed)
+}
+
+fn failed(error: SdkError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}
+
+async fn serve(stop: Stop) -> ExitCode {
+    let integration = match connect().await {
         Ok(integration) => integration,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+        Err(code) => return code,
     };
-    println!("connected");
     let mut events = integration.event_receiver();
     while let Some(message) = events.recv().await {
         if let ModuleMessage::Event(event) = message
@@ -97,6 +111,10 @@ async fn serve(stop: Stop) -> ExitCode {
         }
     }
     // The core has gone, or the module was told to stop and does not want to.
+    wait().await
+}
+
+async fn wait() -> ExitCode {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     ExitCode::SUCCESS
 }

@@ -1,6 +1,6 @@
 use std::os::fd::OwnedFd;
 
-use cofferdam_control::{Ask, Denial, End, Outcome};
+use cofferdam_control::{Ask, Denial, End, Outcome, Usage};
 use cofferdam_manifest::Capability;
 use cofferdam_protocol::calls::{GetBlockHeight, SubscribeEvents};
 use cofferdam_protocol::{BoundedVec, EventPayload, EventType, ModuleMessage, ResponsePayload};
@@ -131,19 +131,25 @@ async fn a_module_that_breaks_the_protocol_is_stopped_and_the_core_goes_on() {
 }
 
 #[tokio::test]
-async fn a_denial_is_logged_with_the_call_and_what_it_met() {
+async fn denials_and_use_of_limits_are_logged_under_the_modules_name() {
     let (log, _guard) = Captured::start();
     let core = core(0).await;
     let peer = core.open_module().await;
     let outcome = Outcome::Errno("EPERM".to_owned());
     let denial = Denial { call: "socket".to_owned(), arguments: [2, 1, 0, 0, 0, 0], outcome, unreported: 0 };
     core.launcher.report(&Report::Denied { module: MODULE.parse().unwrap(), denial }, &[]);
+    let usage = Some(Usage { memory_bytes: 2 << 20, cpu_us: 3000, tasks: 4 });
+    core.launcher.report(&Report::Usage { module: MODULE.parse().unwrap(), usage }, &[]);
     core.launcher.report(&Report::Shutdown { grace_ms: 600_000 }, &[]);
     drop(peer);
     core.exited(End::Exited { status: 0 });
     core.end().await.unwrap();
-    let line = "block-watch: denied socket(0x2, 0x1, 0x0, 0x0, 0x0, 0x0) -> EPERM\n";
-    assert!(log.text().contains(line), "{}", log.text());
+    for line in [
+        "block-watch: denied socket(0x2, 0x1, 0x0, 0x0, 0x0, 0x0) -> EPERM\n",
+        "block-watch: uses 2048 KiB of memory, 3 ms of processor time so far, 4 threads\n",
+    ] {
+        assert!(log.text().contains(line), "{line} is not in\n{}", log.text());
+    }
 }
 
 #[tokio::test]
