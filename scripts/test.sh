@@ -16,7 +16,7 @@ esac
 
 check_build_tools
 check_machine
-# The test program whose every test needs the node.
+# The test program whose every test needs the node; elsewhere such a test has `regtest` in its name.
 node_tests=regtest_node
 if [ $with_node = yes ]; then
   export COFFERDAM_REGTEST_NODE=${COFFERDAM_REGTEST_NODE:-${XDG_CACHE_HOME:-$HOME/.cache}/cofferdam/regtest-node}
@@ -24,7 +24,7 @@ if [ $with_node = yes ]; then
     fail "no regtest node (see above): point COFFERDAM_REGTEST_NODE at a directory with bin/bitcoind," \
       "version 28 or later, or leave its tests out with --without-node"
 else
-  echo "WITHOUT A NODE: the tests of $node_tests are left out"
+  echo "WITHOUT A NODE: the tests of $node_tests and those with regtest in their name are left out"
 fi
 
 # The end-to-end tests start the real programs, those of the modules too.
@@ -33,14 +33,14 @@ cargo test --workspace --doc --locked
 # The runner's summary is the last thing printed.
 if command -v cargo-nextest >/dev/null; then
   filter=()
-  [ $with_node = yes ] || filter=(--filterset "not binary($node_tests)")
+  [ $with_node = yes ] || filter=(--filterset "not (binary($node_tests) | test(regtest))")
   exec cargo nextest run --workspace --locked --no-fail-fast "${filter[@]}"
 fi
 skip=()
 if [ $with_node = no ]; then
   names=$(cargo test --package cofferdam-host --test $node_tests --locked -- --list | sed -n 's/: test$//p')
   [ -n "$names" ] || fail "$node_tests lists no tests"
+  skip=(--skip regtest)
   for name in $names; do skip+=(--skip "$name"); done
-  skip+=(--exact)
 fi
 exec cargo test --workspace --tests --locked --no-fail-fast -- "${skip[@]}"

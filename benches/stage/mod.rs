@@ -119,7 +119,7 @@ impl CoreLink {
 
     /// Hands the module's socket to the core.
     pub fn started(&self, module: &ModuleName, running: &Running) {
-        let report = Report::Started { module: module.clone(), confinement: String::new() };
+        let report = Report::Started { module: module.clone() };
         self.send(&report, Some(running.peer().as_raw_fd()));
     }
 

@@ -76,7 +76,10 @@ fn source() -> &'static Path {
 impl Plan {
     /// An installation without modules, on a development chain that mines every 200 ms.
     pub fn new(who: As) -> Self {
-        assert!(nix::unistd::geteuid().is_root(), "these tests start launchers as root and as a user: run them as root");
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "these tests start launchers as root and as a user: run them as root"
+        );
         let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(folder.path().join("modules")).unwrap();
@@ -103,6 +106,15 @@ impl Plan {
         self
     }
 
+    /// Replaces a text in the manifest of a module that is installed already.
+    pub fn manifest(self, module: &str, from: &str, to: &str) -> Self {
+        let path = self.folder.path().join("modules").join(module).join("module.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from:?} is not in {}:\n{text}", path.display());
+        fs::write(path, text.replace(from, to)).unwrap();
+        self
+    }
+
     /// Leaves out of the config what a rootless launcher needs it to allow.
     pub fn without_waivers(mut self) -> Self {
         self.waivers = Waivers::None;
@@ -125,24 +137,41 @@ impl Plan {
             (As::Root, _) | (_, Waivers::None) => "",
             (As::User, Waivers::AsNeeded) => "[sandbox]\nallow_missing = [\"cgroup\"]\n",
         };
-        let node = if self.config.contains("[node") { "" } else { "[node.embedded]\nblock_interval_ms = 200\n" };
+        let node =
+            if self.config.contains("[node") { "" } else { "[node.embedded]\nblock_interval_ms = 200\n" };
         let stop = if self.config.contains("[shutdown") { "" } else { "[shutdown]\ngrace_ms = 1000\n" };
         fs::write(&path, format!("state_dir = \"state\"\n{}\n{waived}{node}{stop}", self.config)).unwrap();
     }
 
     /// Starts it.
     pub fn start(self) -> Rig {
+        let config = self.finish();
+        launch(Some(self.folder), config, self.who)
+    }
+
+    /// Starts it as an operator does: by `cofferdam run`.
+    pub fn run(self) -> Rig {
+        let config = self.finish();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+        command.arg("run");
+        launch_by(command, Some(self.folder), config, self.who)
+    }
+
+    /// Writes what is still to be written; gives the config's path.
+    fn finish(&self) -> PathBuf {
         self.write_config();
         if self.who == As::User {
             chown_all(self.folder.path());
         }
-        let config = self.folder.path().join("cofferdam.toml");
-        launch(Some(self.folder), config, self.who)
+        self.folder.path().join("cofferdam.toml")
     }
 }
 
 fn launch(folder: Option<tempfile::TempDir>, config: PathBuf, who: As) -> Rig {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam-launcher"));
+    launch_by(Command::new(env!("CARGO_BIN_EXE_cofferdam-launcher")), folder, config, who)
+}
+
+fn launch_by(mut command: Command, folder: Option<tempfile::TempDir>, config: PathBuf, who: As) -> Rig {
     command.arg("--config").arg(&config);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     if who == As::User {
@@ -221,13 +250,18 @@ impl Rig {
     /// Directories that this launcher made for its cgroups.
     pub fn cgroups(&self) -> Vec<PathBuf> {
         let lines = self.lines();
-        let below = lines.iter().filter_map(|line| line.split_once("cgroups below ").map(|(_, path)| path.into()));
+        let below =
+            lines.iter().filter_map(|line| line.split_once("cgroups below ").map(|(_, path)| path.into()));
         below.collect()
     }
 
     /// Processes whose parent is the launcher.
     pub fn children(&self) -> Vec<Pid> {
-        processes().into_iter().filter(|process| process.parent == self.pid()).map(|process| process.pid).collect()
+        processes()
+            .into_iter()
+            .filter(|process| process.parent == self.pid())
+            .map(|process| process.pid)
+            .collect()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -256,7 +290,11 @@ impl Rig {
     pub fn assert_nothing_is_left(&self, pids: &[Pid]) {
         eventually("a process is left", || pids.iter().all(|pid| !is_alive(*pid)), || format!("{pids:?}"));
         let cgroups = self.cgroups();
-        eventually("a cgroup is left", || cgroups.iter().all(|path| !path.exists()), || format!("{cgroups:?}"));
+        eventually(
+            "a cgroup is left",
+            || cgroups.iter().all(|path| !path.exists()),
+            || format!("{cgroups:?}"),
+        );
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.path().to_str().unwrap()), "a mount is left:\n{mounts}");
     }

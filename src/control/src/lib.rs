@@ -64,8 +64,6 @@ pub enum Report {
     Started {
         /// The module.
         module: ModuleName,
-        /// Its confinement in one line, for the operator.
-        confinement: String,
     },
     /// The module was not started; nothing of it is left.
     StartFailed {
@@ -80,13 +78,6 @@ pub enum Report {
         module: ModuleName,
         /// How it ended.
         end: End,
-    },
-    /// A system call of the module was refused, or the module was killed for it.
-    Denied {
-        /// The module.
-        module: ModuleName,
-        /// What it tried, and what it met.
-        denial: Denial,
     },
     /// The answer to [`Ask::Usage`].
     Usage {
@@ -217,30 +208,6 @@ impl std::fmt::Display for End {
             Self::Forbidden { call } => write!(f, "killed: it called {call}, which no module does by accident"),
         }
     }
-}
-
-/// A system call that was not allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Denial {
-    /// The call's name, or its number where the name is not known.
-    pub call: String,
-    /// The six arguments, as the kernel saw them. Pointers are the module's own and are never followed.
-    pub arguments: [u64; 6],
-    /// What the module met.
-    pub outcome: Outcome,
-    /// Denials of the module since the last report that were counted but not reported one by one.
-    pub unreported: u64,
-}
-
-/// What a refused call met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The call returned this error; the module goes on.
-    Errno(String),
-    /// The module was killed.
-    Killed,
 }
 
 /// What a module uses of what it may use.

@@ -1,6 +1,7 @@
-//! Log lines: `<subject>: <message>` on stderr, which is a pipe to the launcher.
+//! Log lines on stderr, which is a pipe to the launcher: `<module>: <message>`, and about the core itself only the
+//! message.
 //!
-//! The launcher adds the time. Much of what is logged was written by somebody hostile, so every record
+//! The launcher adds the time and that the core wrote it. Much of what is logged was written by somebody hostile, so every record
 //! becomes exactly one line of bounded length in which nothing can act on a terminal or be mistaken for
 //! another line. It never drops a record and never looks at what it says.
 
@@ -12,9 +13,6 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
-
-/// Whom a record without a `subject` is about.
-const CORE: &str = "core";
 
 /// The longest line with its end, in bytes: up to `PIPE_BUF`, a write to a pipe is not mixed with another
 /// thread's (pipe(7)).
@@ -58,9 +56,9 @@ struct Record {
 
 impl Record {
     fn into_line(self) -> String {
-        let subject = if self.subject.is_empty() { CORE } else { &self.subject };
+        let colon = if self.subject.is_empty() { "" } else { ": " };
         let mut line = String::new();
-        for part in [subject, ": ", &self.message, &self.fields] {
+        for part in [&self.subject, colon, &self.message, &self.fields] {
             if !push_escaped(&mut line, part, MAX_LINE_BYTES - CUT.len() - 1) {
                 line.push_str(CUT);
                 break;
@@ -166,7 +164,7 @@ mod tests {
         let (log, _guard) = Captured::start();
         tracing::info!("ready");
         tracing::warn!(subject = %"block-watch", blocks = 3, "fell behind");
-        assert_eq!(log.text(), "core: ready\nblock-watch: fell behind blocks=3\n");
+        assert_eq!(log.text(), "ready\nblock-watch: fell behind blocks=3\n");
     }
 
     #[test]

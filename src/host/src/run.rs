@@ -127,7 +127,6 @@ async fn receive_roster(reports: &mut mpsc::Receiver<Received>) -> Result<Roster
         Report::Started { .. }
         | Report::StartFailed { .. }
         | Report::Exited { .. }
-        | Report::Denied { .. }
         | Report::Usage { .. }
         | Report::Credentials { .. }
         | Report::Shutdown { .. } => Err(CoreError::NoRoster),

@@ -1,6 +1,5 @@
 //! From a waiting system call to what the operator reads about it. Never follows a pointer of the module.
 
-use cofferdam_control::{Denial, Outcome};
 use cofferdam_policy::profile::{Errno, Verdict};
 use syscalls::Sysno;
 
@@ -31,13 +30,18 @@ pub(crate) fn call_name(number: i32) -> String {
         .map_or_else(|| format!("system call {number}"), |call| call.name().to_owned())
 }
 
-/// What the operator is told about a call that met `verdict`.
-pub(crate) fn describe(number: i32, arguments: [u64; 6], verdict: Verdict, unreported: u64) -> Denial {
-    let outcome = match verdict {
-        Verdict::Kill => Outcome::Killed,
-        Verdict::Refuse(errno) | Verdict::Quiet(errno) => Outcome::Errno(errno.as_str().to_owned()),
-        // Only a call that the filter did not allow waits here.
-        Verdict::Allow => Outcome::Errno(Errno::Perm.as_str().to_owned()),
+/// What the operator reads about a call that met `verdict`; `unreported` others before it were only counted.
+pub(crate) fn sentence(number: i32, arguments: [u64; 6], verdict: Verdict, unreported: u64) -> String {
+    let arguments = arguments.map(|argument| format!("{argument:#x}")).join(", ");
+    let met = match verdict {
+        Verdict::Kill => "killed",
+        Verdict::Refuse(errno) | Verdict::Quiet(errno) => errno.as_str(),
+        // Only a call that the filter did not allow waits for an answer, and this is the answer it gets.
+        Verdict::Allow => Errno::Perm.as_str(),
     };
-    Denial { call: call_name(number), arguments, outcome, unreported }
+    let more = match unreported {
+        0 => String::new(),
+        count => format!(" ({count} more before it were not shown)"),
+    };
+    format!("denied: {}({arguments}): {met}{more}", call_name(number))
 }

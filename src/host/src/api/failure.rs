@@ -125,6 +125,6 @@ mod tests {
         let (log, _guard) = Captured::start();
         let fault = NodeError::Malformed { request: "getblock".to_owned(), reason: "not hex".to_owned() };
         let ApiError::Internal { reference } = host().failure(fault) else { panic!("no reference") };
-        assert!(log.text().contains(&format!("core: {reference}: ")) && log.text().contains("not hex"));
+        assert!(log.text().contains(&format!("{reference}: ")) && log.text().contains("not hex"));
     }
 }

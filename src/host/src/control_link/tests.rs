@@ -23,7 +23,7 @@ impl Fixture {
 }
 
 fn started() -> Report {
-    Report::Started { module: "a".parse().unwrap(), confinement: "tight".to_owned() }
+    Report::Started { module: "a".parse().unwrap() }
 }
 
 #[tokio::test]

@@ -229,8 +229,8 @@ impl Lifecycle {
         let Some(slot) = self.slot(name) else { return };
         let served = slot.running_since.take().is_some();
         slot.state = State::Ended;
+        // The launcher has logged the end itself.
         slot.trouble = Some(end.to_string());
-        self.actions.push(Action::Say(name.clone(), end.to_string()));
         self.actions.push(Action::Publish(EventPayload::ModuleUnloaded { name: name.to_string() }));
         if !served {
             self.say_who_is_held_up(name);

@@ -1,6 +1,5 @@
 //! Carries out what the lifecycle decides: asks the launcher, serves sessions, publishes, logs.
 
-mod denial;
 mod lifecycle;
 
 use std::collections::HashMap;
@@ -105,8 +104,7 @@ impl Supervisor {
         let Received { report, socket } = received;
         let now = Instant::now();
         Ok(match report {
-            Report::Started { module, confinement } => {
-                tracing::info!(subject = %module, "started: {confinement}");
+            Report::Started { module } => {
                 let (generation, mut actions) = self.lifecycle.started(&module);
                 if let (Some(generation), Some(socket)) = (generation, socket) {
                     actions.extend(self.open_session((module, generation), socket));
@@ -115,10 +113,6 @@ impl Supervisor {
             }
             Report::StartFailed { module, error } => self.lifecycle.start_failed(now, &module, &error),
             Report::Exited { module, end } => self.lifecycle.exited(now, &module, &end),
-            Report::Denied { module, denial } => {
-                tracing::warn!(subject = %module, "{}", denial::describe(&denial));
-                Vec::new()
-            }
             Report::Usage { module, usage } => {
                 if let Some(usage) = usage {
                     tracing::info!(subject = %module, "{}", in_words(usage));

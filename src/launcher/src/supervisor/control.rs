@@ -14,8 +14,6 @@ use crate::sys::parent;
 
 /// Reports that wait for the core to read. A core that is this far behind is hung, and is killed.
 const MAX_WAITING: usize = 1024;
-/// Denials are dropped from here on, so that a flood of them cannot fill the queue.
-const MAX_WAITING_DENIALS: usize = MAX_WAITING / 4;
 
 /// The control socket and what waits to be sent on it.
 pub(crate) struct ControlLink {
@@ -79,9 +77,6 @@ impl ControlLink {
     /// # Errors
     /// [`Error::Control`] when the core is too far behind: it is to be killed.
     pub(crate) fn report(&mut self, report: &Report, descriptor: Option<OwnedFd>) -> Result<(), Error> {
-        if matches!(report, Report::Denied { .. }) && self.waiting.len() >= MAX_WAITING_DENIALS {
-            return Ok(());
-        }
         if self.waiting.len() >= MAX_WAITING {
             return Err(Error::Control(format!("the core has not read its last {MAX_WAITING} messages")));
         }

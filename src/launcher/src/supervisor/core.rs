@@ -71,7 +71,11 @@ impl Supervisor {
                         subject.read_outputs(stream, now);
                     }
                 }
-                Ready::Denial(who) => self.answer_denial(&who, now),
+                Ready::Denial(who) => {
+                    if let Some(subject) = self.subject_mut(&who) {
+                        subject.answer(now);
+                    }
+                }
                 Ready::ListenerClosed(who) => {
                     if let Some(subject) = self.subject_mut(&who) {
                         subject.close_listener();
@@ -82,13 +86,6 @@ impl Supervisor {
             }
         }
         Ok(())
-    }
-
-    fn answer_denial(&mut self, who: &Who, now: Instant) {
-        let denial = self.subject_mut(who).and_then(|subject| subject.answer(now));
-        if let (Some(denial), Who::Module(module)) = (denial, who) {
-            self.report(&Report::Denied { module: module.clone(), denial }, None);
-        }
     }
 
     /// Reads what the core asks, one message a turn, and sends what waits for it.

@@ -16,7 +16,7 @@ impl Supervisor {
         match self.try_start(name, now) {
             Ok((confinement, peer)) => {
                 log::line(name.as_str(), &format!("started: {confinement}"));
-                self.report(&Report::Started { module: name.clone(), confinement }, Some(peer));
+                self.report(&Report::Started { module: name.clone() }, Some(peer));
             }
             Err(error) => {
                 log::line(name.as_str(), &format!("error: {error}"));

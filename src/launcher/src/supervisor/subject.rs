@@ -3,13 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use cofferdam_control::{Denial, End};
+use cofferdam_control::End;
 use cofferdam_policy::profile::{SyscallPolicy, Verdict};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cgroup::Cgroup;
-use crate::denial::{call_name, describe, kernel_errno};
+use crate::denial::{call_name, kernel_errno, sentence};
 use crate::error::{Error, system};
 use crate::log::{self, Bucket, LineRate, Output, Taken};
 use crate::start::Running;
@@ -101,17 +101,14 @@ impl Subject {
         }
     }
 
-    /// Answers one waiting call. The denial is returned where it is to be reported.
-    pub(crate) fn answer(&mut self, now: Instant) -> Option<Denial> {
-        let listener = self.listener.as_ref()?;
+    /// Answers one waiting call, and logs it.
+    pub(crate) fn answer(&mut self, now: Instant) {
+        let Some(listener) = &self.listener else { return };
         let notification = match notify::receive(listener.as_fd()) {
             Ok(notification) => notification,
             // The caller was killed while it waited, or a signal came: nothing waits any more.
-            Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => return None,
-            Err(_) => {
-                self.close_listener();
-                return None;
-            }
+            Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => return,
+            Err(_) => return self.close_listener(),
         };
         let _counted = self.answers.take(now);
         let verdict = self.verdict(&notification);
@@ -126,7 +123,7 @@ impl Subject {
             }
             Verdict::Allow => self.refuse(&notification, Errno::EPERM),
         }
-        self.report(&notification, verdict, now)
+        self.report(&notification, verdict, now);
     }
 
     fn verdict(&self, notification: &Notification) -> Verdict {
@@ -141,15 +138,14 @@ impl Subject {
         }
     }
 
-    fn report(&mut self, notification: &Notification, verdict: Verdict, now: Instant) -> Option<Denial> {
+    fn report(&mut self, notification: &Notification, verdict: Verdict, now: Instant) {
         if verdict != Verdict::Kill && self.reports.take(now) == Taken::Empty {
             self.unreported += 1;
-            return None;
+            return;
         }
         let unreported = std::mem::take(&mut self.unreported);
-        let denial = describe(notification.number, notification.arguments, verdict, unreported);
-        log::line(&self.label, &format!("denied: {}", sentence(&denial)));
-        Some(denial)
+        let text = sentence(notification.number, notification.arguments, verdict, unreported);
+        log::line(&self.label, &text);
     }
 
     pub(crate) fn close_listener(&mut self) {
@@ -228,20 +224,6 @@ pub(crate) enum Buried {
 pub(crate) enum Stream {
     Stdout,
     Stderr,
-}
-
-fn sentence(denial: &Denial) -> String {
-    let arguments = denial.arguments.map(|argument| format!("{argument:#x}")).join(", ");
-    let met = match &denial.outcome {
-        cofferdam_control::Outcome::Errno(name) => name.clone(),
-        cofferdam_control::Outcome::Killed => "killed".to_owned(),
-    };
-    let more = if denial.unreported == 0 {
-        String::new()
-    } else {
-        format!(" ({} more before it were not shown)", denial.unreported)
-    };
-    format!("{}({arguments}): {met}{more}", denial.call)
 }
 
 /// User and system time of a process. proc_pid_stat(5), fields 14 and 15, in clock ticks of 10 ms.
