@@ -143,3 +143,18 @@ fn a_module_that_floods_its_output_is_limited_escaped_and_stopped() {
     assert!(!lines.iter().any(|line| line.contains('\u{1b}')));
     assert!(shown < 20_000, "{shown} lines of a flood were shown");
 }
+
+#[test]
+fn a_launcher_that_is_killed_and_replaced_at_once_is_not_swept_away_with_its_predecessor() {
+    let mut rig = Plan::new(As::Root).probe("").start();
+    for _ in 0..8 {
+        let pids = [rig.started("core", 1), rig.started("probe", 1)];
+        rig.signal(Signal::SIGKILL);
+        rig.wait();
+        rig = rig.start_again();
+        rig.wait_for(&["probe", "connected"]);
+        eventually("a process is left", || pids.iter().all(|pid| !is_alive(*pid)), || format!("{pids:?}"));
+    }
+    assert!(rig.interrupt().success());
+    rig.assert_nothing_is_left(&[]);
+}

@@ -1,7 +1,13 @@
 //! The whole of it on the development chain: the launcher, its confined core, confined modules, and what each
 //! of them did in the end. Nothing is replaced by anything.
 
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so"
+)]
 
 mod rig;
 mod summaries;
@@ -26,8 +32,7 @@ fn chain(rig: &Rig) -> BTreeMap<u32, String> {
 }
 
 fn announced(lines: &[String]) -> BTreeMap<u32, String> {
-    let told =
-        lines.iter().filter_map(|line| line.split_once("core: new block ")?.1.split_once(" at height "));
+    let told = lines.iter().filter_map(|line| line.split_once(" new block ")?.1.split_once(" at height "));
     told.map(|(hash, height)| (height.parse().unwrap(), hash.to_owned())).collect()
 }
 
@@ -115,24 +120,18 @@ fn a_capability_that_the_operator_withholds_is_refused_and_the_module_goes_on() 
 fn modules_start_after_what_they_require() {
     let mut rig = Plan::new(As::Root)
         .module("block-watch")
-        .manifest("block-watch", "[config_schema]", "[dependencies]\ntip-log = \"0.1.0\"\n\n[config_schema]")
+        .manifest("block-watch", "[config_schema]", "[dependencies]\ntip-log = \"=0.1.0\"\n\n[config_schema]")
         .module("tip-log")
         .manifest("tip-log", "[config_schema]", "[dependencies]\nprobe = \">=0.1.0\"\n\n[config_schema]")
         .probe("")
         .start();
-    rig.wait_for(&["core: ready; modules: 3"]);
+    rig.wait_for(&["Z core ", "ready; modules: 3"]);
     rig.wait_for(&["block-watch: connected"]);
     let lines = rig.lines();
-    // All of them are of one program's log, so that their order is the order of what happened.
-    let order = [
-        "probe: started: ",
-        "probe: connected",
-        "tip-log: started: ",
-        "tip-log: connected",
-        "block-watch: started: ",
-    ];
-    let positions = order.map(|text| position(&lines, &["Z core ", text]));
-    assert!(positions.is_sorted(), "{positions:?}");
+    let order = ["probe", "tip-log", "block-watch"];
+    let started = order.map(|name| position(&lines, &[&format!("Z {name} "), "started: pid "]));
+    let connected = order.map(|name| position(&lines, &["Z core ", &format!("{name}: connected")]));
+    assert!(started.is_sorted() && connected.is_sorted(), "{started:?} {connected:?}");
     assert!(rig.interrupt().success());
 }
 
@@ -140,15 +139,15 @@ fn modules_start_after_what_they_require() {
 fn a_missing_requirement_refuses_only_the_modules_that_need_it_and_names_the_chain() {
     let mut rig = Plan::new(As::Root)
         .module("block-watch")
-        .manifest("block-watch", "[config_schema]", "[dependencies]\ntip-log = \"0.1.0\"\n\n[config_schema]")
+        .manifest("block-watch", "[config_schema]", "[dependencies]\ntip-log = \"=0.1.0\"\n\n[config_schema]")
         .module("tip-log")
-        .manifest("tip-log", "[config_schema]", "[dependencies]\nmissing = \"1.0.0\"\n\n[config_schema]")
+        .manifest("tip-log", "[config_schema]", "[dependencies]\nmissing = \">=1.0.0\"\n\n[config_schema]")
         .probe("")
         .start();
     let why = "missing is not installed; install it or remove it from [dependencies] of tip-log";
     rig.wait_for(&["block-watch -> tip-log -> missing: ", why]);
     rig.wait_for(&[" tip-log -> missing: ", why]);
-    rig.wait_for(&["core: ready; modules: 1;"]);
+    rig.wait_for(&["Z core ", "ready; modules: 1;"]);
     rig.wait_for(&["Z probe ", "connected"]);
     assert!(rig.interrupt().success());
     let started = |line: &String| line.contains("started: pid");
@@ -194,14 +193,14 @@ fn a_core_that_starts_again_goes_on_where_its_chain_was() {
 
     rig.started("core", 2);
     rig.started("block-watch", 2);
-    rig.wait_for_nth(&["core: ready; modules: 1"], 2);
-    rig.wait_for_nth(&["core: node ready tip="], 2);
+    rig.wait_for_nth(&["Z core ", "ready; modules: 1"], 2);
+    rig.wait_for_nth(&["Z core ", "node ready tip="], 2);
     eventually("no summary by the second block-watch", || again(&rig) >= 3, || rig.lines().join("\n"));
     assert!(rig.interrupt().success());
     let lines = rig.lines();
     let (before, after) = lines.split_at(end_of_core(&lines));
     let (before, after_restart) = (announced(before), announced(after));
-    let ready = &after[position(after, &["core: node ready tip="])];
+    let ready = &after[position(after, &["Z core ", "node ready tip="])];
     let (tip, height) = ready.split_once("tip=").unwrap().1.split_once(" at height ").unwrap();
     let height: u32 = height.trim().parse().unwrap();
     // What was announced is on the disk; the last block may be there without having been announced.
@@ -216,7 +215,7 @@ fn a_core_that_starts_again_goes_on_where_its_chain_was() {
 
 /// Where the first core's end is told.
 fn end_of_core(lines: &[String]) -> usize {
-    position(lines, &["Z core ", "ended by signal 9"])
+    position(lines, &["Z core ", "starts again in "])
 }
 
 /// The summaries that block-watch told of after the first core's end.
@@ -240,8 +239,6 @@ fn garbage_costs_its_sender_only(act: &str, told: &str) {
     eventually("block-watch stopped", || said(&rig).len() > seen + 2, || rig.lines().join("\n"));
     assert!(is_alive(core) && is_alive(other));
     assert!(rig.interrupt().success());
-    let started = |line: &&String| line.contains("started: pid") && !line.contains("Z core            ");
-    assert!(rig.lines().iter().filter(started).count() >= 3);
 }
 
 #[test]

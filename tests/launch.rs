@@ -29,8 +29,9 @@ fn what_the_descriptors_are_is_what_the_profile_says() {
     let link = |number: u32| fs::read_link(format!("/proc/{module}/fd/{number}")).unwrap().display().to_string();
     let open = fs::read_dir(format!("/proc/{module}/fd")).unwrap().count();
     assert_eq!(open, 4);
-    assert_eq!(link(0), "/dev/null");
-    assert!(link(1).starts_with("pipe:") && link(2).starts_with("pipe:") && link(1) != link(2));
+    let pipes = [link(0), link(1), link(2)];
+    assert!(pipes.iter().all(|pipe| pipe.starts_with("pipe:")), "{pipes:?}");
+    assert!(pipes[0] != pipes[1] && pipes[1] != pipes[2], "{pipes:?}");
     assert!(link(3).starts_with("socket:"));
     rig.interrupt();
 }

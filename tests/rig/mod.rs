@@ -1,6 +1,7 @@
 //! A whole Cofferdam in a temporary folder: the real binaries, a config, modules, and its log line by line.
 
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part of the rig")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -33,6 +34,7 @@ pub struct Plan {
     config: String,
     who: As,
     waivers: Waivers,
+    launcher: PathBuf,
 }
 
 /// Whether a rootless launcher's config allows what it cannot have.
@@ -46,6 +48,7 @@ enum Waivers {
 pub struct Rig {
     folder: Option<tempfile::TempDir>,
     config: PathBuf,
+    program: PathBuf,
     launcher: Child,
     log: Arc<Log>,
     who: As,
@@ -83,7 +86,13 @@ impl Plan {
         let folder = tempfile::Builder::new().prefix("cofferdam-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(folder.path().join("modules")).unwrap();
-        Self { folder, config: String::new(), who, waivers: Waivers::AsNeeded }
+        Self {
+            folder,
+            config: String::new(),
+            who,
+            waivers: Waivers::AsNeeded,
+            launcher: binary("cofferdam-launcher"),
+        }
     }
 
     /// Installs a module of modules/.
@@ -112,6 +121,16 @@ impl Plan {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{from:?} is not in {}:\n{text}", path.display());
         fs::write(path, text.replace(from, to)).unwrap();
+        self
+    }
+
+    /// Runs a core of the tests' own instead of Cofferdam's: the launcher takes the `cofferdam` beside itself.
+    pub fn core(mut self, program: &str) -> Self {
+        let folder = self.folder.path().join("bin");
+        fs::create_dir(&folder).unwrap();
+        self.launcher = folder.join("cofferdam-launcher");
+        fs::copy(binary("cofferdam-launcher"), &self.launcher).unwrap();
+        fs::copy(binary(program), folder.join("cofferdam")).unwrap();
         self
     }
 
@@ -146,7 +165,7 @@ impl Plan {
     /// Starts it.
     pub fn start(self) -> Rig {
         let config = self.finish();
-        launch(Some(self.folder), config, self.who)
+        launch(Some(self.folder), config, self.who, self.launcher)
     }
 
     /// Starts it as an operator does: by `cofferdam run`.
@@ -167,8 +186,10 @@ impl Plan {
     }
 }
 
-fn launch(folder: Option<tempfile::TempDir>, config: PathBuf, who: As) -> Rig {
-    launch_by(Command::new(env!("CARGO_BIN_EXE_cofferdam-launcher")), folder, config, who)
+fn launch(folder: Option<tempfile::TempDir>, config: PathBuf, who: As, program: PathBuf) -> Rig {
+    let mut rig = launch_by(Command::new(&program), folder, config, who);
+    rig.program = program;
+    rig
 }
 
 fn launch_by(mut command: Command, folder: Option<tempfile::TempDir>, config: PathBuf, who: As) -> Rig {
@@ -187,7 +208,7 @@ fn launch_by(mut command: Command, folder: Option<tempfile::TempDir>, config: Pa
             shared.grown.notify_all();
         }
     });
-    Rig { folder, config, launcher, log, who }
+    Rig { folder, config, program: binary("cofferdam-launcher"), launcher, log, who }
 }
 
 fn chown_all(path: &Path) {
@@ -204,12 +225,12 @@ impl Rig {
 
     /// Starts it once more, in the same folder, after its end.
     pub fn start_again(mut self) -> Self {
-        launch(self.folder.take(), self.config.clone(), self.who)
+        launch(self.folder.take(), self.config.clone(), self.who, self.program.clone())
     }
 
     /// Starts a second one with the same config, while this one runs.
     pub fn start_beside(&self) -> Self {
-        launch(None, self.config.clone(), self.who)
+        launch(None, self.config.clone(), self.who, self.program.clone())
     }
 
     pub fn pid(&self) -> Pid {
@@ -253,6 +274,11 @@ impl Rig {
         let below =
             lines.iter().filter_map(|line| line.split_once("cgroups below ").map(|(_, path)| path.into()));
         below.collect()
+    }
+
+    /// How many descriptors the launcher has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
     /// Processes whose parent is the launcher.

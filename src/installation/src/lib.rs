@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cgroups;
 mod linkage;
 mod profiles;
 mod read;

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid, getpid};
 
 use crate::child::LOWEST_PLANNED_FD;
@@ -65,6 +66,7 @@ impl Host {
         if privilege == Privilege::User {
             enter_user_namespace(uid, gid)?;
         }
+        raise_descriptor_limit()?;
         let landlock_abi = match parent::landlock_abi() {
             Ok(abi) => abi,
             Err(Errno::ENOSYS | Errno::EOPNOTSUPP) => 0,
@@ -96,6 +98,24 @@ impl Host {
 pub(crate) fn raise(descriptor: &impl std::os::fd::AsFd) -> Result<OwnedFd, Error> {
     let borrowed: BorrowedFd<'_> = descriptor.as_fd();
     parent::duplicate_from(borrowed, LOWEST_PLANNED_FD).map_err(system("duplicate a descriptor"))
+}
+
+/// Descriptors for each module, running or made ready, and for the launcher itself.
+const DESCRIPTORS_A_MODULE: u64 = 40;
+const OWN_DESCRIPTORS: u64 = 200;
+
+/// The soft limit is a matter of old programs that use select(2); this one needs some dozens for each module.
+fn raise_descriptor_limit() -> Result<(), Error> {
+    let (_soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("getrlimit"))?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_err(system("raise the limit of open files"))?;
+    Ok(())
+}
+
+/// How many modules the limit of open files is enough for.
+pub(crate) fn modules_for_descriptors() -> Result<usize, Error> {
+    let (soft, _hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("getrlimit"))?;
+    let modules = soft.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS_A_MODULE;
+    Ok(usize::try_from(modules).unwrap_or(usize::MAX))
 }
 
 /// A user namespace in which the launcher keeps its uid and holds the Linux capabilities that namespaces and

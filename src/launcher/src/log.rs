@@ -1,24 +1,57 @@
 //! The operator's log: one line a record on standard error. What subjects write is hostile: escaped, cut and
 //! rate-limited before it reaches a terminal.
 
-use std::io::Write;
+use std::io::{Stderr, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// The longest line shown of what a subject writes, in bytes; the rest of the line is dropped.
 const MAX_LINE_BYTES: usize = 1024;
 /// What is read at most from one pipe before the next descriptor has its turn.
 const READ_BYTES: usize = 16 * 1024;
 
-/// Writes one line. A log that cannot be written to (a closed terminal) must not stop the launcher.
+/// Lines that nobody took: the terminal is stopped, or who reads the log is.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Writes one line. Nobody is waited for: where the line cannot be taken now, it is counted and lost.
 pub(crate) fn line(subject: &str, text: &str) {
+    let stderr = std::io::stderr();
+    if !is_writable(&stderr) {
+        LOST.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let lost = LOST.swap(0, Ordering::Relaxed);
+    if lost > 0 {
+        write(&stderr, "launcher", &format!("({lost} lines were lost: nobody read this log)"));
+    }
+    write(&stderr, subject, text);
+}
+
+/// Up to PIPE_BUF bytes a pipe takes whole, where it says that it takes any. pipe(7)
+fn write(mut stderr: &Stderr, subject: &str, text: &str) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let record = format!("{hour:02}:{minute:02}:{second:02}Z {subject:<14} {text}\n");
-    let _nobody_reads = std::io::stderr().lock().write_all(record.as_bytes());
+    let mut record = format!("{hour:02}:{minute:02}:{second:02}Z {subject:<14} {text}");
+    let mut end = record.len().min(libc::PIPE_BUF - 1);
+    while !record.is_char_boundary(end) {
+        end -= 1;
+    }
+    record.truncate(end);
+    record.push('\n');
+    let _nobody_reads = stderr.write_all(record.as_bytes());
 }
+
+fn is_writable(stderr: &Stderr) -> bool {
+    let mut descriptor = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    matches!(poll(&mut descriptor, PollTimeout::ZERO), Ok(1))
+}
+
+/// How many bytes of output count as much as a line.
+const BYTES_A_UNIT: usize = 1024;
 
 /// Writes an error and its causes in one line.
 pub(crate) fn error(subject: &str, error: &dyn std::error::Error) {
@@ -70,14 +103,24 @@ impl Bucket {
         }
     }
 
-    /// Whether there is one to take.
-    pub(crate) fn is_empty(&mut self, now: Instant) -> bool {
-        self.fill(now);
+    /// Takes as many as there are, up to `count`.
+    fn charge(&mut self, count: u32) {
+        self.level = self.level.saturating_sub(count);
+    }
+
+    /// Whether there was none to take when it was filled last.
+    pub(crate) fn is_empty(&self) -> bool {
         self.level == 0
     }
 
+    /// Lets it fill; after which pause there is one, if there is none now.
+    pub(crate) fn pause_from(&mut self, now: Instant) -> Option<Duration> {
+        self.fill(now);
+        self.is_empty().then(|| self.pause())
+    }
+
     /// How long until there is one.
-    pub(crate) fn pause(&self) -> Duration {
+    fn pause(&self) -> Duration {
         Duration::from_secs(1) / self.rate.per_second.max(1)
     }
 
@@ -121,9 +164,15 @@ impl Output {
         Self { pipe, partial: Vec::new(), overlong: false, bucket, dropped: 0, open: true }
     }
 
-    /// The pipe, while its other end may still be written to.
+    /// The pipe, while its other end may still be written to, and unless the subject has used up its allowance: then
+    /// the pipe fills, and whoever writes to it waits.
     pub(crate) fn to_poll(&self) -> Option<BorrowedFd<'_>> {
-        self.open.then(|| self.pipe.as_fd())
+        (self.open && !self.bucket.is_empty()).then(|| self.pipe.as_fd())
+    }
+
+    /// Lets the allowance grow with time; after which pause there is some, if there is none now.
+    pub(crate) fn pause_from(&mut self, now: Instant) -> Option<Duration> {
+        self.bucket.pause_from(now).filter(|_| self.open)
     }
 
     /// Reads what is there, up to a bound, and logs whole lines.
@@ -131,7 +180,11 @@ impl Output {
         let mut buffer = [0_u8; READ_BYTES];
         match nix::unistd::read(&self.pipe, &mut buffer) {
             Ok(0) => self.open = false,
-            Ok(count) => self.take(buffer.get(..count).unwrap_or_default(), subject, now),
+            Ok(count) => {
+                self.take(buffer.get(..count).unwrap_or_default(), subject, now);
+                // Reading costs the launcher's time, whether or not there are lines to show.
+                self.bucket.charge(1 + u32::try_from(count / BYTES_A_UNIT).unwrap_or(u32::MAX));
+            }
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(_) => self.open = false,
         }
@@ -187,7 +240,11 @@ pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         let harmful = character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            || matches!(
+                character,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            );
         if harmful && character != '\t' {
             out.extend(character.escape_unicode());
         } else {

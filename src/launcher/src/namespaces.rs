@@ -103,9 +103,13 @@ fn collect(
 
 fn expect_done(subject: &str, link: &mut UnixStream) -> Result<(), Error> {
     let mut buffer = [0_u8; MAX_REPORT_BYTES];
-    let count = link
-        .read(&mut buffer)
-        .map_err(|error| prepare_error(subject, "hear from the helper", &error.to_string()))?;
+    let count = loop {
+        match link.read(&mut buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(prepare_error(subject, "hear from the helper", &error.to_string())),
+            Ok(count) => break count,
+        }
+    };
     let text = String::from_utf8_lossy(buffer.get(..count).unwrap_or_default()).into_owned();
     match text.as_str() {
         DONE => Ok(()),

@@ -3,23 +3,26 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cofferdam_config::{Backend, Layer};
 use cofferdam_control::{NodeSettings, RosterEntry};
 use cofferdam_installation::{Installation, Installed};
 use cofferdam_policy::Tables;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::cgroup::CgroupHost;
 use crate::error::{Error, file, system};
-use crate::host::{Host, close_on_exec_all};
+use crate::host::{Host, close_on_exec_all, modules_for_descriptors};
 use crate::identity::{assign, assign_core, make_directory};
 use crate::layers::Layers;
 use crate::log;
 use crate::program::Program;
 use crate::start::Launcher;
+use crate::sys::parent;
 use crate::supervisor::{Module, Parts, Supervisor};
 use crate::sweeper::Sweeper;
 
@@ -45,11 +48,12 @@ pub fn run(options: &Options) -> Result<(), Error> {
     }
     let state_dir = installation.config.state_dir.clone();
     make_directory(&state_dir, 0o711)?;
-    let _only_one = lock(&state_dir)?;
+    let only_one = lock(&state_dir)?;
     let scratch = state_dir.join("scratch");
     make_directory(&scratch, 0o700)?;
-    let launcher = settle(&installation, &state_dir, scratch)?;
-    let _sweeper = Sweeper::start(launcher.cgroup_directories())?;
+    let instance = instance(&state_dir, &only_one)?;
+    let launcher = settle(&installation, &instance, scratch)?;
+    let _sweeper = Sweeper::start(launcher.cgroup_directories(), lock_path(&state_dir))?;
     let supervisor = load(launcher, installation, options)?;
     supervisor.run(&signals)
 }
@@ -61,26 +65,41 @@ fn take_signals() -> Result<SignalFd, Error> {
         stop.add(signal);
     }
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&stop), None).map_err(system("block signals"))?;
+    parent::default_child_signal().map_err(system("set the action of SIGCHLD"))?;
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     SignalFd::with_flags(&stop, flags).map_err(system("signalfd"))
 }
 
-/// One launcher a state directory: it sweeps cgroups of the directory's name and owns what is in it.
-fn lock(state_dir: &Path) -> Result<Flock<File>, Error> {
-    let path = state_dir.join("lock");
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    let opened = opened.map_err(file("open", &path, "may this user write there?"))?;
-    Flock::lock(opened, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-        let cause = io::Error::from(errno);
-        file("lock", &path, "another cofferdam runs with this state_dir: stop it, or set another")(cause)
-    })
+/// How long the sweeper of a launcher that was killed may hold the lock, and how often it is asked for.
+const SWEEP_TRIES: u32 = 250;
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+
+fn lock_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("lock")
 }
 
-fn settle(installation: &Installation, state_dir: &Path, scratch: PathBuf) -> Result<Launcher, Error> {
+/// One launcher a state directory: it sweeps cgroups of the directory's name and owns what is in it.
+fn lock(state_dir: &Path) -> Result<Flock<File>, Error> {
+    let path = lock_path(state_dir);
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let mut opened = opened.map_err(file("open", &path, "may this user write there?"))?;
+    let mut errno = Errno::EWOULDBLOCK;
+    for _ in 0..SWEEP_TRIES {
+        match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((returned, failed)) => (opened, errno) = (returned, failed),
+        }
+        std::thread::sleep(SWEEP_PAUSE);
+    }
+    let remedy = "another cofferdam runs with this state_dir: stop it, or set another";
+    Err(file("lock", &path, remedy)(io::Error::from(errno)))
+}
+
+fn settle(installation: &Installation, instance: &str, scratch: PathBuf) -> Result<Launcher, Error> {
     let sandbox = &installation.config.sandbox;
     let host = Host::settle()?;
     let mut layers = Layers::settle(&sandbox.allow_missing, &host)?;
-    let cgroups = match CgroupHost::settle(&instance(state_dir), &sandbox.cgroup_root) {
+    let cgroups = match CgroupHost::settle(instance, &sandbox.cgroup_root) {
         Ok(cgroups) => Some(cgroups),
         Err(Error::LayerMissing { why, .. }) => {
             layers.miss(Layer::Cgroup, &why)?;
@@ -98,12 +117,18 @@ fn settle(installation: &Installation, state_dir: &Path, scratch: PathBuf) -> Re
     Ok(Launcher::new(host, cgroups, layers, scratch))
 }
 
-/// Names this launcher's cgroups: the same for the same state directory, so that leftovers are found.
-fn instance(state_dir: &Path) -> String {
+/// Names this launcher's cgroups: the same for the same state directory, so that leftovers are found, and another
+/// for a directory that only has the same path, in another mount namespace.
+fn instance(state_dir: &Path, lock: &File) -> Result<String, Error> {
     use sha2::{Digest, Sha256};
     use std::os::unix::ffi::OsStrExt;
-    let hash = Sha256::digest(state_dir.as_os_str().as_bytes());
-    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    use std::os::unix::fs::MetadataExt;
+    let identity = lock.metadata().map_err(file("look at", lock_path(state_dir), ""))?;
+    let mut hash = Sha256::new();
+    hash.update(state_dir.as_os_str().as_bytes());
+    hash.update(identity.dev().to_le_bytes());
+    hash.update(identity.ino().to_le_bytes());
+    Ok(hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Derives every profile, opens every program, and gives each module its identity. One module that cannot be
@@ -118,6 +143,15 @@ fn load(launcher: Launcher, installation: Installation, options: &Options) -> Re
     let profile = installation.core_profile(core_program.linkage, &tables);
     let core = launcher.load(profile, core_program, core_home)?;
 
+    let room = modules_for_descriptors()?;
+    if installation.order.len() > room {
+        let text = format!(
+            "open files are limited to {room} modules' worth, and {} are installed: raise the limit \
+             (`ulimit -Hn`, LimitNOFILE=)",
+            installation.order.len()
+        );
+        return Err(Error::Document(text));
+    }
     let names: Vec<String> = installation.order.iter().map(ToString::to_string).collect();
     let mut homes = assign(launcher.host(), uid_base, &config.modules.data_dir, &names)?;
     let mut modules = std::collections::BTreeMap::new();

@@ -7,9 +7,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{ForkResult, Pid, pipe2, setsid};
 
@@ -25,12 +25,13 @@ pub(crate) struct Sweeper {
 
 impl Sweeper {
     /// Forks the sweeper. Called before any subject exists, so that it holds no descriptor of one.
-    pub(crate) fn start(directories: Vec<PathBuf>) -> Result<Self, Error> {
+    /// `lock` is the launcher's lock file.
+    pub(crate) fn start(directories: Vec<PathBuf>, lock: PathBuf) -> Result<Self, Error> {
         let (theirs, leash) = pipe2(OFlag::O_CLOEXEC).map_err(system("make a pipe"))?;
         match parent::fork().map_err(system("fork the sweeper"))? {
             ForkResult::Child => {
                 drop(leash);
-                sweep(theirs, &directories)
+                sweep(theirs, &directories, &lock)
             }
             ForkResult::Parent { child } => Self::hold(leash, child),
         }
@@ -49,14 +50,22 @@ impl Drop for Sweeper {
     }
 }
 
-fn sweep(leash: OwnedFd, directories: &[PathBuf]) -> ! {
+fn sweep(leash: OwnedFd, directories: &[PathBuf], lock: &Path) -> ! {
     // A Ctrl-C is meant for the launcher; the sweeper ends when the launcher has ended.
     let _own_session = setsid();
     let _blocked = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
     release_other_descriptors(&leash);
     let _end_of_launcher = File::from(leash).read(&mut [0_u8; 1]);
+    // A launcher that has the lock is the one that ends in order, or a new one, which has swept: its cgroups have
+    // the same names.
+    let Some(_only_one) = take(lock) else { parent::exit_now(0) };
     let swept = remove_leftovers(directories);
     parent::exit_now(i32::from(swept.is_err()))
+}
+
+fn take(lock: &Path) -> Option<Flock<File>> {
+    let opened = File::options().write(true).open(lock).ok()?;
+    Flock::lock(opened, FlockArg::LockExclusiveNonblock).ok()
 }
 
 /// Holds on to nothing of the launcher's: not its state lock, nor the pipe that a shell waits on.

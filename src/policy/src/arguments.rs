@@ -37,7 +37,9 @@ pub(crate) fn of_call(call: &str) -> &'static [Argument] {
         "arch_prctl" | "prctl" => const { &[cut("option", 0)] },
         // unsigned long, but sys_clone takes lower_32_bits of it. Argument 0 everywhere but on s390.
         "clone" => const { &[cut("flags", 0)] },
-        "fcntl" | "ioctl" => const { &[cut("cmd", 1)] },
+        // unsigned long: the kernel tests the bits of F_SETFL one by one, and since Linux 6.4 cuts it to int first.
+        "fcntl" => const { &[cut("cmd", 1), bits("arg", 2)] },
+        "ioctl" => const { &[cut("cmd", 1)] },
         "futex" => const { &[cut("op", 1)] },
         // unsigned long: calc_vm_prot_bits and calc_vm_flag_bits test single bits.
         "mmap" => const { &[bits("prot", 2), bits("flags", 3)] },

@@ -13,6 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The reason of a limit that is not the policy's.
 const SET_BY_OPERATOR: &str = "set by the operator's config";
 
+/// The reason of the resource limit that repeats the cgroup's.
+const TASKS_AGAIN: &str = "a second wall behind the cgroup's task limit, and the only one where the cgroup is \
+    allowed to be missing; a kernel before 5.14 counts what else the same uid of the host runs too";
+
 /// What the operator grants a module. Granting what it did not declare grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Grants {
@@ -142,6 +146,7 @@ fn assemble(parts: Parts<'_>) -> Profile {
     namespaces.extend(parts.extra_namespace);
     namespaces.sort_by_key(|rule| rule.namespace);
     namespaces.dedup_by_key(|rule| rule.namespace);
+    let limits = limits(&template.limits, parts.overrides);
     Profile {
         arguments: template.arguments.iter().map(|text| text.replace("{name}", label)).collect(),
         linkage: parts.linkage,
@@ -153,8 +158,11 @@ fn assemble(parts: Parts<'_>) -> Profile {
         },
         network: parts.network,
         syscalls: parts.syscalls.clone(),
-        limits: limits(&template.limits, parts.overrides),
-        rlimits: template.rlimits.iter().map(|rule| rlimit(rule, parts.overrides)).collect(),
+        rlimits: [tasks_again(&limits)]
+            .into_iter()
+            .chain(template.rlimits.iter().map(|rule| rlimit(rule, parts.overrides)))
+            .collect(),
+        limits,
         environment: environment(template, parts.settings),
         descriptors: template.descriptors.clone(),
         granted: parts.granted,
@@ -174,6 +182,15 @@ fn limits(policy: &Limits, overrides: &Overrides) -> Limits {
 
 fn limit<T: Clone>(policy: &Limit<T>, set: Option<T>) -> Limit<T> {
     set.map_or_else(|| policy.clone(), |value| Limit { value, why: SET_BY_OPERATOR.to_owned() })
+}
+
+/// The task limit as a resource limit; it follows the operator's. No policy file says it a second time.
+fn tasks_again(limits: &Limits) -> RlimitRule {
+    RlimitRule {
+        resource: Resource::Nproc,
+        value: u64::from(limits.tasks.value),
+        why: TASKS_AGAIN.to_owned(),
+    }
 }
 
 fn rlimit(policy: &RlimitRule, overrides: &Overrides) -> RlimitRule {

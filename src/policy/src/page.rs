@@ -207,6 +207,7 @@ fn resource(rule: &RlimitRule) -> (&'static str, String) {
         Resource::Sigpending => ("signals", format!("{value} queued")),
         Resource::Nice => ("nice", value.to_string()),
         Resource::Rtprio => ("realtime", value.to_string()),
+        Resource::Nproc => ("threads", value.to_string()),
     }
 }
 

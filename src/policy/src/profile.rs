@@ -303,6 +303,13 @@ pub enum Resource {
     Nice,
     /// RLIMIT_RTPRIO
     Rtprio,
+    /// RLIMIT_NPROC, threads and processes of a uid.
+    ///
+    /// Since Linux 5.14 the kernel counts those of the uid in one user namespace: those of this program alone,
+    /// even where several run as one user. Before, it counts those of the uid on the whole host. A launcher run
+    /// as root gives each program a uid of its own, which makes that the same; one run by a user gives all of them
+    /// its own uid, and the operator's other processes count too.
+    Nproc,
 }
 
 /// One resource limit, soft and hard.
@@ -342,7 +349,7 @@ pub struct DescriptorRule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Descriptor {
-    /// /dev/null, read-only.
+    /// An input that is at its end: a pipe of its own, whose other end is closed.
     Null,
     /// The launcher's end reads what is written, limits and logs it.
     Log,

@@ -22,8 +22,11 @@ pub(super) fn error(path: &Path, doing: impl Into<String>, cause: impl std::fmt:
     Error::Cgroup { path: path.to_owned(), doing: doing.into(), cause: cause.to_string() }
 }
 
-/// Makes a directory that must not exist: a leftover would carry foreign processes or limits.
+/// Makes a directory. A leftover of that name, with foreign processes or limits, is removed first.
 pub(super) fn make(directory: &Path) -> Result<(), Error> {
+    if directory.exists() {
+        remove(directory)?;
+    }
     fs::create_dir(directory).map_err(|cause| error(directory, "create", cause))
 }
 

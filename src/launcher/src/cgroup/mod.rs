@@ -19,13 +19,18 @@ pub(crate) use files::remove_leftovers;
 
 use crate::error::Error;
 
-/// The cgroup of one start.
+/// The cgroup of one start. Dropped, it is emptied and removed, so that no error on the way leaves one behind.
 #[derive(Debug)]
-pub(crate) enum Cgroup {
+pub(crate) struct Cgroup(Group);
+
+#[derive(Debug)]
+enum Group {
     /// One directory in each of the three hierarchies.
     V1(v1::Group),
     /// One directory of the unified hierarchy.
     V2(v2::Group),
+    /// It was removed.
+    Gone,
 }
 
 /// How a child enters its cgroup.
@@ -40,57 +45,75 @@ impl Cgroup {
     /// Makes the cgroup `name` with `limits`; what the kernel has taken is read back and compared.
     pub(crate) fn create(host: &CgroupHost, name: &str, limits: &Limits) -> Result<Self, Error> {
         match host {
-            CgroupHost::V1(hierarchies) => v1::Group::create(hierarchies, name, limits).map(Self::V1),
-            CgroupHost::V2(parent) => v2::Group::create(parent, name, limits).map(Self::V2),
+            CgroupHost::V1(hierarchies) => v1::Group::create(hierarchies, name, limits).map(Group::V1),
+            CgroupHost::V2(parent) => v2::Group::create(parent, name, limits).map(Group::V2),
         }
+        .map(Self)
     }
 
     pub(crate) fn entry(&self) -> Result<Entry, Error> {
-        match self {
-            Self::V1(group) => group.tasks().map(Entry::Tasks),
-            Self::V2(group) => group.directory().map(Entry::Born),
+        match &self.0 {
+            Group::V1(group) => group.tasks().map(Entry::Tasks),
+            Group::V2(group) => group.directory().map(Entry::Born),
+            Group::Gone => Ok(Entry::Tasks(Vec::new())),
         }
     }
 
     /// What `/proc/PID/cgroup` of a member must show.
     pub(crate) fn membership(&self) -> Vec<Membership> {
-        match self {
-            Self::V1(group) => group.membership(),
-            Self::V2(group) => group.membership(),
+        match &self.0 {
+            Group::V1(group) => group.membership(),
+            Group::V2(group) => group.membership(),
+            Group::Gone => Vec::new(),
         }
     }
 
     /// Whether the kernel has killed in it for want of memory.
     pub(crate) fn was_out_of_memory(&self) -> bool {
-        match self {
-            Self::V1(group) => group.out_of_memory_kills() > 0,
-            Self::V2(group) => group.out_of_memory_kills() > 0,
+        match &self.0 {
+            Group::V1(group) => group.out_of_memory_kills() > 0,
+            Group::V2(group) => group.out_of_memory_kills() > 0,
+            Group::Gone => false,
         }
     }
 
     /// What it uses now; the processor time of v1 comes from the process, by the caller.
     pub(crate) fn usage(&self, cpu_us_of_process: u64) -> Result<Usage, Error> {
-        match self {
-            Self::V1(group) => group.usage(cpu_us_of_process),
-            Self::V2(group) => group.usage(),
+        match &self.0 {
+            Group::V1(group) => group.usage(cpu_us_of_process),
+            Group::V2(group) => group.usage(),
+            Group::Gone => Ok(Usage { memory_bytes: 0, cpu_us: 0, tasks: 0 }),
         }
     }
 
     /// Kills what is left in it and removes it.
-    pub(crate) fn remove(self) -> Result<(), Error> {
-        let directories: Vec<PathBuf> = match self {
-            Self::V1(group) => group.into_directories(),
-            Self::V2(group) => vec![group.into_directory()],
+    pub(crate) fn remove(mut self) -> Result<(), Error> {
+        self.take_away()
+    }
+
+    fn take_away(&mut self) -> Result<(), Error> {
+        let directories: Vec<PathBuf> = match std::mem::replace(&mut self.0, Group::Gone) {
+            Group::V1(group) => group.into_directories(),
+            Group::V2(group) => vec![group.into_directory()],
+            Group::Gone => Vec::new(),
         };
         directories.iter().try_for_each(|directory| files::remove(directory))
     }
 
     /// In one word, for the launch line.
     pub(crate) fn version(&self) -> &'static str {
-        match self {
-            Self::V1(_) => "v1",
-            Self::V2(_) => "v2",
+        match &self.0 {
+            Group::V1(_) => "v1",
+            Group::V2(_) => "v2",
+            Group::Gone => "none",
         }
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Only an error on the way leads here with something to remove; that error is the one that is told.
+        let _first_error_counts = self.take_away();
     }
 }
 

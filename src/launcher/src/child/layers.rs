@@ -13,6 +13,9 @@ use crate::sys::child as kernel;
 /// Files of the child before exec, and of the program until it sets its own mask: for the owner alone.
 const OWNER_ONLY: usize = 0o077;
 
+/// The kernel's _NSIG.
+const LAST_SIGNAL: libc::c_int = 64;
+
 macro_rules! proofs {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         $($(#[$doc])* #[must_use] pub(super) struct $name(());)*
@@ -79,8 +82,11 @@ pub(super) fn new_session() -> Result<Session, Failure> {
 
 pub(super) fn reset_process() -> Result<Process, Failure> {
     kernel::umask(OWNER_ONLY);
-    // CLONE_CLEAR_SIGHAND reset the handlers, but what was ignored stays ignored; Rust ignores SIGPIPE.
-    kernel::default_action(libc::SIGPIPE).map_err(at(Step::ResetProcess))?;
+    // CLONE_CLEAR_SIGHAND reset the handlers, but what was ignored stays ignored: SIGPIPE by Rust, others perhaps
+    // by the shell that started the launcher.
+    for signal in (1..=LAST_SIGNAL).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        kernel::default_action(signal).map_err(at(Step::ResetProcess))?;
+    }
     Ok(Process(()))
 }
 
@@ -156,10 +162,8 @@ pub(super) fn die_with_launcher(plan: &Plan, _last: &Capabilities) -> Result<Lea
 /// The plan's descriptors all have high numbers, so no placement overwrites one that is still needed.
 pub(super) fn place_descriptors(plan: &Plan) -> Result<Descriptors, Failure> {
     let step = at(Step::PlaceDescriptors);
-    let mut number = 0;
-    for descriptor in &plan.inherited {
+    for (number, descriptor) in (0..).zip(&plan.inherited) {
         kernel::place(descriptor.as_fd(), number).map_err(&step)?;
-        number += 1;
     }
     let numbers = plan.numbers;
     kernel::place_until_exec(plan.program.as_fd(), numbers.program).map_err(&step)?;

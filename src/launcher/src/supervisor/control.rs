@@ -4,22 +4,29 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use cofferdam_control::{Ask, MAX_MESSAGE_BYTES, Report, decode, encode};
 use nix::errno::Errno;
+use nix::poll::PollFlags;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::error::Error;
+use crate::log::{Bucket, LineRate, Taken};
 use crate::sys::parent;
 
 /// Reports that wait for the core to read. A core that is this far behind is hung, and is killed.
 const MAX_WAITING: usize = 1024;
+
+/// How much the core may ask: all modules at once, and then far more than they can need.
+const ASKS: LineRate = LineRate { burst: 1000, per_second: 50 };
 
 /// The control socket and what waits to be sent on it.
 pub(crate) struct ControlLink {
     socket: OwnedFd,
     waiting: VecDeque<Datagram>,
     buffer: Vec<u8>,
+    asks: Bucket,
 }
 
 struct Datagram {
@@ -38,24 +45,35 @@ pub(crate) enum Heard {
 }
 
 impl ControlLink {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, waiting: VecDeque::new(), buffer: vec![0; MAX_MESSAGE_BYTES] }
+    pub(crate) fn new(socket: OwnedFd, now: Instant) -> Self {
+        let asks = Bucket::new(ASKS, now);
+        Self { socket, waiting: VecDeque::new(), buffer: vec![0; MAX_MESSAGE_BYTES], asks }
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    /// Whether something waits to be sent.
-    pub(crate) fn is_behind(&self) -> bool {
-        !self.waiting.is_empty()
+    /// What to wait for: its requests, unless it has used up its allowance, and room for what waits to be sent.
+    pub(crate) fn interest(&self) -> PollFlags {
+        let reading = if self.asks.is_empty() { PollFlags::empty() } else { PollFlags::POLLIN };
+        let sending = if self.waiting.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
+        reading | sending
+    }
+
+    /// Lets its allowance grow with time; after which pause it has one again, if it has none now.
+    pub(crate) fn refill(&mut self, now: Instant) -> Option<Duration> {
+        self.asks.pause_from(now)
     }
 
     /// Receives one request.
     ///
     /// # Errors
     /// [`Error::Control`] for a datagram that is no request: the core is to be killed.
-    pub(crate) fn hear(&mut self) -> Result<Heard, Error> {
+    pub(crate) fn hear(&mut self, now: Instant) -> Result<Heard, Error> {
+        if self.asks.take(now) == Taken::Empty {
+            return Ok(Heard::Nothing);
+        }
         let received =
             parent::receive_with_descriptor(self.socket.as_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT);
         match received {
@@ -93,7 +111,8 @@ impl ControlLink {
         while let Some(datagram) = self.waiting.front() {
             match send(&self.socket, datagram) {
                 Ok(()) => {}
-                Err(Errno::EAGAIN) => return Ok(()),
+                // The last three: the kernel is short of memory, or the core has not taken the last descriptors yet.
+                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM | Errno::ETOOMANYREFS) => return Ok(()),
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EPIPE | Errno::ECONNRESET) => {}
                 Err(errno) => return Err(Error::Control(format!("send: {errno}"))),

@@ -37,14 +37,14 @@ impl Supervisor {
         let memory = profile.limits.memory_bytes.value;
         log::line("core", &format!("started: {}", self.launcher.confinement(&self.core.loaded, &running)));
         let (subject, peer) = Subject::new("core".to_owned(), running, policy, memory, CORE_RATE, now);
-        let mut link = ControlLink::new(peer);
+        let mut link = ControlLink::new(peer, now);
         let roster = Report::Roster {
             modules: self.roster.clone(),
             node: self.node.clone(),
             restart: self.restart_policy(),
         };
         link.report(&roster, None)?;
-        self.core.running = Some(RunningCore { subject, link, since: now });
+        self.core.running = Some(RunningCore { subject, link, since: now, serves: false });
         Ok(())
     }
 
@@ -91,11 +91,11 @@ impl Supervisor {
     /// Reads what the core asks, one message a turn, and sends what waits for it.
     fn converse(&mut self, now: Instant) {
         let Some(core) = &mut self.core.running else { return };
-        match core.link.hear().and_then(|heard| core.link.flush().map(|()| heard)) {
+        match core.link.hear(now).and_then(|heard| core.link.flush().map(|()| heard)) {
             Ok(Heard::Ask(ask)) => self.obey(ask, now),
             Ok(Heard::Nothing) => {}
-            // A core without its control socket can do nothing any more.
-            Ok(Heard::Closed) => core.subject.kill(),
+            // A core without its control socket can do nothing any more. Most often it is just dying.
+            Ok(Heard::Closed) => core.subject.kill_unless_it_ends(),
             Err(error) => {
                 log::error("core", &error);
                 core.subject.kill();
@@ -105,7 +105,7 @@ impl Supervisor {
 
     fn obey(&mut self, ask: Ask, now: Instant) {
         match ask {
-            Ask::Ready => log::line("core", "ready"),
+            Ask::Ready => self.core_serves(),
             Ask::Start { module } => self.start_module(&module, now),
             Ask::Stop { module } => self.stop_module(&module),
             Ask::Usage { module } => self.report_usage(module),
@@ -117,11 +117,22 @@ impl Supervisor {
         }
     }
 
+    /// A core says this once.
+    fn core_serves(&mut self) {
+        let Some(core) = &mut self.core.running else { return };
+        if std::mem::replace(&mut core.serves, true) {
+            log::line("core", "error: it says twice that it is ready");
+            core.subject.kill();
+        } else {
+            log::line("core", "ready");
+        }
+    }
+
     fn bury_core(&mut self, now: Instant) -> Result<(), Error> {
-        let Some(RunningCore { subject, link, since }) = self.core.running.take() else { return Ok(()) };
+        let Some(RunningCore { subject, link, since, serves }) = self.core.running.take() else { return Ok(()) };
         match subject.bury(Reap::Now, now)? {
             Buried::StillRunning(subject) => {
-                self.core.running = Some(RunningCore { subject: *subject, link, since });
+                self.core.running = Some(RunningCore { subject: *subject, link, since, serves });
             }
             Buried::Ended(end) => {
                 log::line("core", &end.to_string());
@@ -134,7 +145,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn schedule_core(&mut self, now: Instant, since: Instant) {
+    pub(super) fn schedule_core(&mut self, now: Instant, since: Instant) {
         let core = &mut self.core;
         core.crashes = if now - since >= HEALTHY { 0 } else { core.crashes };
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(core.crashes)).min(LONGEST_PAUSE);

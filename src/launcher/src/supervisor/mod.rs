@@ -61,6 +61,8 @@ struct RunningCore {
     subject: Subject,
     link: ControlLink,
     since: Instant,
+    /// It has said that it is ready.
+    serves: bool,
 }
 
 /// What a supervisor is made of.
@@ -103,7 +105,7 @@ impl Supervisor {
             let ready = self.wait(signals)?;
             let now = Instant::now();
             self.handle(ready, signals, now)?;
-            self.meet_deadlines(now)?;
+            self.meet_deadlines(now);
         }
         Ok(())
     }

@@ -58,9 +58,15 @@ impl Supervisor {
         self.report(&Report::Shutdown { grace_ms }, None);
     }
 
+    /// The core says that it is done. It can end the waiting sooner, never make it longer.
     pub(super) fn core_has_stopped(&mut self, now: Instant) {
+        let until = now + CORE_EXIT;
+        self.stopping = match self.stopping {
+            Stopping::No => Stopping::CoreLeaves { until },
+            Stopping::Grace { until: grace } => Stopping::CoreLeaves { until: until.min(grace) },
+            other @ (Stopping::CoreLeaves { .. } | Stopping::Now) => other,
+        };
         self.stop_all_modules();
-        self.stopping = Stopping::CoreLeaves { until: now + CORE_EXIT };
     }
 
     pub(super) fn has_stopped(&self) -> bool {
@@ -79,13 +85,19 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn meet_deadlines(&mut self, now: Instant) -> Result<(), Error> {
+    pub(super) fn meet_deadlines(&mut self, now: Instant) {
         match self.stopping {
             Stopping::No => {
                 if self.core.restart_at.is_some_and(|at| at <= now) && self.no_module_runs() {
                     self.core.restart_at = None;
-                    self.start_core()?;
-                    self.prepare_modules();
+                    match self.start_core() {
+                        Ok(()) => self.prepare_modules(),
+                        // What failed once may succeed later: the operator reads why, and it is tried again.
+                        Err(error) => {
+                            log::error("core", &error);
+                            self.schedule_core(now, now);
+                        }
+                    }
                 }
             }
             Stopping::Grace { until } if until <= now => {
@@ -95,7 +107,6 @@ impl Supervisor {
             Stopping::CoreLeaves { until } if until <= now => self.stopping = Stopping::Now,
             Stopping::Grace { .. } | Stopping::CoreLeaves { .. } | Stopping::Now => {}
         }
-        Ok(())
     }
 
     fn no_module_runs(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cofferdam_control::End;
 use cofferdam_policy::profile::{SyscallPolicy, Verdict};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::cgroup::Cgroup;
 use crate::denial::{call_name, kernel_errno, sentence};
@@ -22,10 +22,15 @@ const ANSWERS: LineRate = LineRate { burst: 500, per_second: 200 };
 /// How many refused calls are reported one by one; the others are counted.
 const REPORTS: LineRate = LineRate { burst: 100, per_second: 5 };
 
+/// How long the last part of a process's end may take, in milliseconds.
+const ENDING_MS: u8 = 100;
+
 /// A running subject.
 pub(crate) struct Subject {
     label: String,
     pidfd: OwnedFd,
+    /// Its end, where it was reaped before it came here.
+    ended: Option<Ended>,
     pid: nix::unistd::Pid,
     listener: Option<OwnedFd>,
     stdout: Output,
@@ -57,10 +62,11 @@ impl Subject {
         lines: LineRate,
         now: Instant,
     ) -> (Self, OwnedFd) {
-        let Running { pid, pidfd, listener, stdout, stderr, peer, cgroup } = running;
+        let Running { pid, pidfd, ended, listener, stdout, stderr, peer, cgroup } = running;
         let subject = Self {
             label,
             pidfd,
+            ended,
             pid,
             listener: Some(listener),
             stdout: Output::new(stdout, lines, now),
@@ -86,12 +92,15 @@ impl Subject {
 
     /// The listener, unless the subject has used up its answers for now.
     pub(crate) fn listener(&self) -> Option<BorrowedFd<'_>> {
-        self.listener.as_ref().map(AsFd::as_fd)
+        self.listener.as_ref().filter(|_| !self.answers.is_empty()).map(AsFd::as_fd)
     }
 
-    /// Whether an answer may be given now; if not, after which pause.
-    pub(crate) fn answer_pause(&mut self, now: Instant) -> Option<Duration> {
-        self.answers.is_empty(now).then(|| self.answers.pause())
+    /// Lets its allowances grow with time. What it has used up is not waited for until the pause that is returned
+    /// is over: its own threads wait meanwhile, and the launcher spends no time on them.
+    pub(crate) fn refill(&mut self, now: Instant) -> Option<Duration> {
+        let answers = self.answers.pause_from(now);
+        let outputs = [self.stdout.pause_from(now), self.stderr.pause_from(now)];
+        outputs.into_iter().chain([answers]).flatten().min()
     }
 
     pub(crate) fn read_outputs(&mut self, which: Stream, now: Instant) {
@@ -154,17 +163,24 @@ impl Subject {
 
     /// Kills it: the kernel ends every process of its pid namespace with it.
     pub(crate) fn kill(&mut self) {
-        if self.fate == Fate::Open && !self.has_ended() {
+        if self.fate == Fate::Open && !self.ends_within(0) {
             self.fate = Fate::Stopped;
         }
         // It may have ended by itself; its end is seen at its pidfd in any case.
         let _already_dead = parent::pidfd_kill(self.pidfd.as_fd());
     }
 
+    /// Kills it unless it is about to end: a process closes its descriptors a moment before it has ended.
+    pub(crate) fn kill_unless_it_ends(&mut self) {
+        if !self.ends_within(ENDING_MS) {
+            self.kill();
+        }
+    }
+
     /// Whether it has ended by itself: what it died of is then not the launcher's doing.
-    fn has_ended(&self) -> bool {
+    fn ends_within(&self, milliseconds: u8) -> bool {
         let mut pidfd = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-        matches!(poll(&mut pidfd, PollTimeout::ZERO), Ok(1))
+        matches!(poll(&mut pidfd, milliseconds), Ok(1))
     }
 
     /// What it uses now; `None` without a cgroup.
@@ -178,9 +194,11 @@ impl Subject {
     /// # Errors
     /// When the cgroup cannot be removed; the end is known all the same and logged.
     pub(crate) fn bury(mut self, wait: Reap, now: Instant) -> Result<Buried, Error> {
-        let Some(ended) = parent::reap(self.pidfd.as_fd(), wait).map_err(system("wait for a child"))? else {
-            return Ok(Buried::StillRunning(Box::new(self)));
+        let ended = match self.ended {
+            Some(ended) => Some(ended),
+            None => parent::reap(self.pidfd.as_fd(), wait).map_err(system("wait for a child"))?,
         };
+        let Some(ended) = ended else { return Ok(Buried::StillRunning(Box::new(self))) };
         self.stdout.drain(&self.label, now);
         self.stderr.drain(&self.label, now);
         if self.unreported > 0 {

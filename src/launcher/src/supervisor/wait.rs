@@ -41,19 +41,16 @@ impl Supervisor {
     pub(super) fn wait(&mut self, signals: &SignalFd) -> Result<Vec<Ready>, Error> {
         let now = Instant::now();
         let mut timeout = self.next_deadline().map(|at| at.saturating_duration_since(now));
-        let mut held_back = Vec::new();
-        for (who, subject) in self.subjects_mut() {
-            if let Some(pause) = subject.answer_pause(now) {
-                timeout = Some(timeout.map_or(pause, |other| other.min(pause)));
-                held_back.push(who);
-            }
+        let pauses = self.subjects_mut().filter_map(|(_, subject)| subject.refill(now)).min();
+        let asks = self.core.running.as_mut().and_then(|core| core.link.refill(now));
+        for pause in [pauses, asks].into_iter().flatten() {
+            timeout = Some(timeout.map_or(pause, |other| other.min(pause)));
         }
         let mut watched: Vec<(PollFd<'_>, Ready)> = Vec::new();
         let readable = PollFlags::POLLIN;
         watched.push((PollFd::new(signals.as_fd(), readable), Ready::Signal));
         if let Some(core) = &self.core.running {
-            let also = if core.link.is_behind() { PollFlags::POLLOUT } else { PollFlags::empty() };
-            watched.push((PollFd::new(core.link.socket(), readable | also), Ready::Control));
+            watched.push((PollFd::new(core.link.socket(), core.link.interest()), Ready::Control));
         }
         for (who, subject) in self.subjects() {
             watched.push((PollFd::new(subject.pidfd(), readable), Ready::Ended(who.clone())));
@@ -62,7 +59,7 @@ impl Supervisor {
                     watched.push((PollFd::new(output, readable), Ready::Output(who.clone(), stream)));
                 }
             }
-            if let Some(listener) = subject.listener().filter(|_| !held_back.contains(&who)) {
+            if let Some(listener) = subject.listener() {
                 watched.push((PollFd::new(listener, readable), Ready::Denial(who)));
             }
         }

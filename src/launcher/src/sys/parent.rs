@@ -110,16 +110,22 @@ pub(crate) fn random_u64() -> Result<u64, Errno> {
     if usize::try_from(filled) == Ok(bytes.len()) { Ok(u64::from_ne_bytes(bytes)) } else { Err(Errno::EIO) }
 }
 
+/// The most descriptors one message can carry: the kernel's SCM_MAX_FD.
+const SCM_MAX_FD: usize = 253;
+
 /// Receives one datagram and at most one descriptor beside it. `None` when the peer has closed.
 ///
+/// There is room for as many descriptors as the kernel lets one message carry, so none is installed without
+/// an owner; every one beyond the first is closed.
+///
 /// # Errors
-/// recvmsg(2)'s; `EMSGSIZE` when data or descriptors were cut off (what did arrive is closed).
+/// recvmsg(2)'s; `EMSGSIZE` when the data was cut off or more than one descriptor came.
 pub(crate) fn receive_with_descriptor(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     flags: MsgFlags,
 ) -> Result<Option<(usize, Option<OwnedFd>)>, Errno> {
-    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let mut space = nix::cmsg_space!([RawFd; SCM_MAX_FD]);
     let mut parts = [std::io::IoSliceMut::new(buffer)];
     let message =
         recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags | MsgFlags::MSG_CMSG_CLOEXEC)?;
@@ -132,7 +138,7 @@ pub(crate) fn receive_with_descriptor(
             }
         }
     }
-    if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+    if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) || descriptors.len() > 1 {
         return Err(Errno::EMSGSIZE);
     }
     if message.bytes == 0 && descriptors.is_empty() {
@@ -226,4 +232,27 @@ pub(crate) fn close_numbers_from(first: RawFd) {
     let first = libc::c_uint::try_from(first).unwrap_or(0);
     // SAFETY: as in `close_number`.
     let _nothing_open = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+}
+
+/// The hard limit of a resource, for this process. getrlimit(2).
+///
+/// # Errors
+/// `EINVAL` for a resource the kernel does not know.
+pub(crate) fn hard_limit(resource: u32) -> Result<u64, Errno> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a live structure of the kernel's layout.
+    let result = unsafe { libc::getrlimit(resource, &raw mut limit) };
+    Errno::result(result).map(|_| limit.rlim_max)
+}
+
+/// Gives SIGCHLD its default action: were it ignored, as a parent may have left it, the kernel would reap
+/// children before they can be waited for, and their pids could be used again. sigaction(2).
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn default_child_signal() -> Result<(), Errno> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of this process.
+    unsafe { sigaction(Signal::SIGCHLD, &action) }.map(drop)
 }

@@ -105,6 +105,19 @@ fn the_policys_limits_hold_unless_the_operator_sets_others() {
 }
 
 #[test]
+fn the_task_limit_is_a_resource_limit_too_for_modules_and_the_core() {
+    let nproc = |profile: &Profile| {
+        profile.rlimits.iter().find(|rule| rule.resource == Resource::Nproc).map(|rule| rule.value)
+    };
+    let overrides = Overrides { tasks: Some(8), ..Overrides::default() };
+    assert_eq!(nproc(&module(&Decisions::default(), Linkage::Static)), Some(64));
+    assert_eq!(nproc(&module(&Decisions { overrides, ..Decisions::default() }, Linkage::Static)), Some(8));
+    assert_eq!(nproc(&derive_core(&CoreNeeds::default(), Linkage::Static, &TABLES)), Some(256));
+    let needs = CoreNeeds { overrides, ..CoreNeeds::default() };
+    assert_eq!(nproc(&derive_core(&needs, Linkage::Static, &TABLES)), Some(8));
+}
+
+#[test]
 fn a_core_dump_cannot_be_piped_out() {
     let profile = module(&Decisions::default(), Linkage::Static);
     let core = profile.rlimits.iter().find(|rule| rule.resource == Resource::Core);

@@ -131,6 +131,56 @@ fn no_file_gets_a_set_user_id_bit() {
 }
 
 #[test]
+fn no_file_is_opened_to_other_users_for_writing() {
+    let tables = Tables::builtin();
+    let refused = Verdict::Refuse(Errno::Perm);
+    for policy in [tables.calls.module(Linkage::Static), tables.calls.core(Linkage::Static)] {
+        for (name, position) in [("fchmod", 1), ("fchmodat", 2)] {
+            let with = |mode| {
+                let mut arguments = [0; 6];
+                arguments[position] = mode;
+                policy.decide(number(name), &arguments)
+            };
+            assert_eq!(with(0o100_644), Verdict::Allow, "{name}");
+            assert_eq!(with(0o755), Verdict::Allow, "{name}");
+            for mode in [0o777, 0o622, 0o620, 0o602, 0o1777] {
+                assert_eq!(with(mode), refused, "{name} {mode:o}");
+            }
+        }
+        // The modes of new files and directories are cut by the launcher's umask, which stays.
+        assert_eq!(policy.decide(number("umask"), &[0; 6]), refused);
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn no_file_is_opened_to_other_users_for_writing_by_its_path() {
+    let tables = Tables::builtin();
+    let chmod = |mode| tables.calls.module(Linkage::Static).decide(number("chmod"), &[0, mode, 0, 0, 0, 0]);
+    assert_eq!(chmod(0o644), Verdict::Allow);
+    assert_eq!(chmod(0o666), Verdict::Refuse(Errno::Perm));
+}
+
+#[test]
+fn a_pipe_stays_a_stream_and_sends_no_signals() {
+    let tables = Tables::builtin();
+    let (get_flags, set_flags) = (3, 4);
+    let (append, non_blocking, signals) = (0o2000, 0o4000, 0o20_000);
+    let packets = u64::from(crate::constants::value("O_DIRECT").expect("known"));
+    for linkage in [Linkage::Static, Linkage::Dynamic] {
+        let fcntl = |command, argument| {
+            tables.calls.module(linkage).decide(number("fcntl"), &[1, command, argument, 0, 0, 0])
+        };
+        assert_eq!(fcntl(set_flags, append | non_blocking), Verdict::Allow);
+        for flag in [packets, signals] {
+            assert_eq!(fcntl(set_flags, flag | non_blocking), Verdict::Refuse(Errno::Perm), "{flag:o}");
+        }
+        // The argument of other commands is no flags: whatever it holds is ignored, or is a pointer.
+        assert_eq!(fcntl(get_flags, packets | signals), Verdict::Allow);
+    }
+}
+
+#[test]
 fn only_a_core_with_a_node_makes_sockets_and_only_tcp() {
     let tables = Tables::builtin();
     let (inet, unix, stream, datagram, mptcp) = (2, 1, 1 | 0o2_000_000, 2, 262);

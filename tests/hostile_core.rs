@@ -1,0 +1,84 @@
+//! A core that has fallen to an attacker: the launcher stops it or ignores it, stays in charge, and leaks nothing.
+
+#![allow(missing_docs, clippy::as_conversions)]
+
+mod rig;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use rig::{As, Plan, Rig, eventually};
+
+/// A hostile core, told what to do by the name of the only module.
+fn core_that_does(what: &str) -> Rig {
+    let plan = Plan::new(As::Root).core("hostile-core").config("[shutdown]\ngrace_ms = 300\n");
+    let folder = plan.path().join("modules").join(what);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("module.toml"), format!("name = \"{what}\"\nversion = \"1.0.0\"\nentry_point = \"p\"\n")).unwrap();
+    fs::copy(rig::binary("tip-log"), folder.join("p")).unwrap();
+    plan.start()
+}
+
+#[test]
+fn a_core_that_never_stops_saying_that_it_has_stopped_is_stopped() {
+    let mut rig = core_that_does("stopped-flood");
+    let core = rig.started("core", 1);
+    rig.signal(Signal::SIGTERM);
+    rig.wait();
+    rig.assert_nothing_is_left(&[core]);
+}
+
+#[test]
+fn a_core_that_is_ready_twice_is_killed() {
+    let mut rig = core_that_does("ready-flood");
+    rig.wait_for(&["Z core ", "it says twice that it is ready"]);
+    rig.wait_for(&["Z core ", "starts again"]);
+    assert!(rig.interrupt().success());
+}
+
+#[test]
+fn a_core_that_floods_the_launcher_with_requests_is_held_back() {
+    let mut rig = core_that_does("start-flood");
+    rig.wait_for_nth(&["not a module of the roster"], 100);
+    let before = (Instant::now(), rig.lines().len());
+    std::thread::sleep(Duration::from_secs(2));
+    let lines = rig.lines().len() - before.1;
+    let seconds = before.0.elapsed().as_secs_f64();
+    // 1000 at once and 50 a second: what it can still have had, and a third more.
+    assert!((lines as f64) < 1000.0 + seconds * 50.0 * 1.33, "{lines} lines in {seconds} s");
+    rig.signal(Signal::SIGTERM);
+    rig.wait();
+}
+
+#[test]
+fn a_core_cannot_ask_for_anything_but_a_name_of_the_roster() {
+    for what in ["garbage", "looser"] {
+        let mut rig = core_that_does(what);
+        rig.wait_for(&["Z core ", "control message not understood"]);
+        rig.wait_for(&["Z core ", "starts again"]);
+        assert!(!rig.lines().iter().any(|line| line.contains(&format!("Z {what}")) && line.contains("started")));
+        assert!(rig.interrupt().success());
+    }
+}
+
+#[test]
+fn descriptors_that_a_core_sends_are_closed() {
+    let mut rig = core_that_does("descriptors");
+    rig.started("core", 2);
+    let with_second = rig.descriptors();
+    rig.started("core", 4);
+    // The fourth core's life costs no more than the second's.
+    eventually("descriptors leak", || rig.descriptors() <= with_second, || format!("{with_second}, {}", rig.descriptors()));
+    assert!(rig.interrupt().success());
+}
+
+#[test]
+fn a_core_that_never_reads_is_killed_and_the_launcher_answers_signals_meanwhile() {
+    let mut rig = core_that_does("deaf");
+    let core = rig.started("core", 1);
+    rig.wait_for(&["Z core ", "the core has not read its last"]);
+    rig.signal(Signal::SIGTERM);
+    rig.wait();
+    rig.assert_nothing_is_left(&[core]);
+}
