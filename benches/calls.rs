@@ -4,7 +4,14 @@
 //! Given with idle cores and with cores kept awake: on a virtual machine waking an idle core costs more than the call.
 //! `cargo bench --bench calls` as root. Figures are ratios within this run; nothing here fails for being slow.
 
-#![allow(missing_docs, clippy::as_conversions)]
+#![allow(
+    missing_docs,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod stage;
 
@@ -55,7 +62,10 @@ fn compare() {
             spinner.kill().unwrap();
             spinner.wait().unwrap();
         });
-        head(&format!("round trip of a small call, {}, {ROUNDS} rounds of {COUNT}, interleaved", awake.title()));
+        head(&format!(
+            "round trip of a small call, {}, {ROUNDS} rounds of {COUNT}, interleaved",
+            awake.title()
+        ));
         row("tokio framed ping-pong of 60 bytes", &floor, &floor);
         row("get_block_height, confined to confined", &call, &floor);
     }
@@ -84,7 +94,9 @@ impl Awake {
             Self::Yes => std::thread::available_parallelism().unwrap().get(),
         };
         let own = std::env::current_exe().unwrap();
-        (0..count).map(|_| Command::new("chrt").args(["--idle", "0"]).arg(&own).arg("spin").spawn().unwrap()).collect()
+        (0..count)
+            .map(|_| Command::new("chrt").args(["--idle", "0"]).arg(&own).arg("spin").spawn().unwrap())
+            .collect()
     }
 }
 

@@ -4,7 +4,14 @@
 //! Cold is a pause before each launch, as modules are launched; hot is one after the other. `cargo bench --bench
 //! launch` as root. Figures are ratios within this run; nothing here fails for being slow.
 
-#![allow(missing_docs, clippy::as_conversions)]
+#![allow(
+    missing_docs,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod stage;
 
@@ -19,7 +26,8 @@ const COLD: Duration = Duration::from_millis(60);
 
 fn main() {
     let mut stage = Stage::new();
-    for (title, pause) in [("cold: 60 ms pause before each launch", COLD), ("hot: no pause", Duration::ZERO)] {
+    for (title, pause) in [("cold: 60 ms pause before each launch", COLD), ("hot: no pause", Duration::ZERO)]
+    {
         to_main(&mut stage, title, pause);
     }
     to_first_answer(&mut stage);
@@ -54,7 +62,10 @@ fn to_main(stage: &mut Stage, title: &str, pause: Duration) {
             std::thread::sleep(pause);
             let program = binary("bench-main");
             let mut command = Command::new("bwrap");
-            command.args(["--unshare-all", "--die-with-parent", "--ro-bind"]).arg(&program).args(["/program", "/program"]);
+            command
+                .args(["--unshare-all", "--die-with-parent", "--ro-bind"])
+                .arg(&program)
+                .args(["/program", "/program"]);
             bubblewrap.push_ns(spawn(&mut command));
         }
     }
@@ -87,7 +98,8 @@ fn main_of(running: &Running) -> i64 {
 /// From the core's request to the first call that the real core has answered.
 fn to_first_answer(stage: &mut Stage) {
     let names: Vec<String> = (0..ROUNDS).map(|number| format!("answer-{number}")).collect();
-    let modules: Vec<_> = names.iter().map(|name| stage.module(name, "bench-program", &[("act", "call")])).collect();
+    let modules: Vec<_> =
+        names.iter().map(|name| stage.module(name, "bench-program", &[("act", "call")])).collect();
     let core = stage.core(&names);
     let (mut bare, mut main, mut answered) = (Samples::default(), Samples::default(), Samples::default());
     for _ in 0..ROUNDS {
@@ -99,7 +111,8 @@ fn to_first_answer(stage: &mut Stage) {
         let before = now_ns();
         let running = stage.launcher.launch(prepared).unwrap();
         core.started(&name, &running);
-        let [began, first] = lines_of(&running, ["main", "answered"]).map(|time| time.parse::<i64>().unwrap());
+        let [began, first] =
+            lines_of(&running, ["main", "answered"]).map(|time| time.parse::<i64>().unwrap());
         main.push_ns(began - before);
         answered.push_ns(first - before);
         running.kill().unwrap();

@@ -1,5 +1,7 @@
 //! Whatever dies, and however: no zombie, no orphan, no cgroup, no mount is left.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod rig;
 
 use nix::sys::signal::{Signal, kill};
@@ -7,7 +9,11 @@ use rig::{As, Plan, eventually, is_alive, processes};
 
 #[test]
 fn a_killed_module_leaves_no_zombie_and_no_cgroup_and_the_others_go_on() {
-    let mut rig = Plan::new(As::Root).module("block-watch").probe("").config("[modules]\nrestart = \"never\"\n").start();
+    let mut rig = Plan::new(As::Root)
+        .module("block-watch")
+        .probe("")
+        .config("[modules]\nrestart = \"never\"\n")
+        .start();
     let module = rig.started("probe", 1);
     rig.wait_for(&["probe", "connected"]);
     let cgroups: Vec<_> = rig.cgroups().iter().map(|path| path.join("probe")).collect();
@@ -19,12 +25,15 @@ fn a_killed_module_leaves_no_zombie_and_no_cgroup_and_the_others_go_on() {
     assert!(!is_alive(module));
     assert!(cgroups.iter().all(|path| !path.exists()), "{cgroups:?}");
     let launcher = rig.pid();
-    let zombies: Vec<_> = processes().into_iter().filter(|p| p.parent == launcher && p.state == 'Z').collect();
+    let zombies: Vec<_> =
+        processes().into_iter().filter(|p| p.parent == launcher && p.state == 'Z').collect();
     assert!(zombies.is_empty(), "{zombies:?}");
     let seen = rig.lines().len();
-    eventually("block-watch stopped", || rig.lines().iter().skip(seen).any(|l| l.contains("block-watch:")), || {
-        rig.lines().join("\n")
-    });
+    eventually(
+        "block-watch stopped",
+        || rig.lines().iter().skip(seen).any(|l| l.contains("block-watch:")),
+        || rig.lines().join("\n"),
+    );
     rig.interrupt();
 }
 
@@ -120,8 +129,7 @@ fn ctrl_c_lets_modules_say_goodbye_and_ends_cleanly() {
 
 #[test]
 fn a_module_that_ignores_the_shutdown_is_killed_after_the_grace_period() {
-    let mut rig =
-        Plan::new(As::Root).probe("ignore-shutdown").config("[shutdown]\ngrace_ms = 300\n").start();
+    let mut rig = Plan::new(As::Root).probe("ignore-shutdown").config("[shutdown]\ngrace_ms = 300\n").start();
     let pids = [rig.started("core", 1), rig.started("probe", 1)];
     rig.wait_for(&["probe", "connected"]);
 
@@ -157,4 +165,46 @@ fn a_launcher_that_is_killed_and_replaced_at_once_is_not_swept_away_with_its_pre
     }
     assert!(rig.interrupt().success());
     rig.assert_nothing_is_left(&[]);
+}
+
+#[test]
+fn a_parent_that_ignores_the_end_of_children_does_not_make_the_launcher_lose_them() {
+    let mut rig = Plan::new(As::Root).probe("").start_after("trap '' CHLD");
+    let module = rig.started("probe", 1);
+    rig.wait_for(&["probe", "connected"]);
+    kill(module, Signal::SIGKILL).unwrap();
+    rig.wait_for(&["Z probe ", "ended by signal 9"]);
+    rig.started("probe", 2);
+    assert!(rig.interrupt().success());
+}
+
+#[test]
+fn a_module_inherits_no_ignored_signal() {
+    let mut rig = Plan::new(As::Root).probe("sleep").start_after("trap '' INT QUIT USR1");
+    let module = rig.started("probe", 1);
+    rig.wait_for(&["Z probe ", "asleep"]);
+    let status = std::fs::read_to_string(format!("/proc/{module}/status")).unwrap();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    assert_eq!(field("SigBlk:"), "0000000000000000");
+    // SIGPIPE is the one that Rust's own runtime ignores, in the module itself.
+    assert_eq!(field("SigIgn:"), "0000000000001000");
+    rig.interrupt();
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_neither_the_launcher_nor_its_end() {
+    // The rig's shell writes into a pipe whose reader sleeps: the pipe fills, and stays full.
+    let stalled = "mkfifo \"$PWD/stalled\" && { sleep 20 < \"$PWD/stalled\" & }; exec 2> \"$PWD/stalled\"";
+    let plan = Plan::new(As::Root).probe("flood").config("[shutdown]\ngrace_ms = 300\n");
+    let folder = plan.path().to_owned();
+    let mut rig = plan.start_after(&format!("cd {}; {stalled}", folder.display()));
+    eventually("the module does not start", || !rig.children_named("probe").is_empty(), String::new);
+    let module = rig.children_named("probe");
+    // What it writes in this time fills the pipe's 64 KiB.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+
+    rig.signal(Signal::SIGTERM);
+
+    rig.wait();
+    rig.assert_nothing_is_left(&module);
 }

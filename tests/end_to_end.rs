@@ -47,6 +47,7 @@ fn every_block_is_summarised(who: As) {
     rig.wait_for_nth(&["block-watch: says (info): block "], 6);
     let written = connected(&rig);
     assert!(rig.interrupt().success());
+    rig.assert_the_core_was_denied_nothing();
 
     let first = written[0].height;
     let heights: Vec<u32> = written.iter().map(|summary| summary.height).collect();
@@ -197,6 +198,7 @@ fn a_core_that_starts_again_goes_on_where_its_chain_was() {
     rig.wait_for_nth(&["Z core ", "node ready tip="], 2);
     eventually("no summary by the second block-watch", || again(&rig) >= 3, || rig.lines().join("\n"));
     assert!(rig.interrupt().success());
+    rig.assert_the_core_was_denied_nothing();
     let lines = rig.lines();
     let (before, after) = lines.split_at(end_of_core(&lines));
     let (before, after_restart) = (announced(before), announced(after));

@@ -1,6 +1,13 @@
 //! A core that has fallen to an attacker: the launcher stops it or ignores it, stays in charge, and leaks nothing.
 
-#![allow(missing_docs, clippy::as_conversions)]
+#![allow(
+    missing_docs,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod rig;
 
@@ -15,7 +22,11 @@ fn core_that_does(what: &str) -> Rig {
     let plan = Plan::new(As::Root).core("hostile-core").config("[shutdown]\ngrace_ms = 300\n");
     let folder = plan.path().join("modules").join(what);
     fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("module.toml"), format!("name = \"{what}\"\nversion = \"1.0.0\"\nentry_point = \"p\"\n")).unwrap();
+    fs::write(
+        folder.join("module.toml"),
+        format!("name = \"{what}\"\nversion = \"1.0.0\"\nentry_point = \"p\"\n"),
+    )
+    .unwrap();
     fs::copy(rig::binary("tip-log"), folder.join("p")).unwrap();
     plan.start()
 }
@@ -57,7 +68,9 @@ fn a_core_cannot_ask_for_anything_but_a_name_of_the_roster() {
         let mut rig = core_that_does(what);
         rig.wait_for(&["Z core ", "control message not understood"]);
         rig.wait_for(&["Z core ", "starts again"]);
-        assert!(!rig.lines().iter().any(|line| line.contains(&format!("Z {what}")) && line.contains("started")));
+        assert!(
+            !rig.lines().iter().any(|line| line.contains(&format!("Z {what}")) && line.contains("started"))
+        );
         assert!(rig.interrupt().success());
     }
 }
@@ -69,7 +82,11 @@ fn descriptors_that_a_core_sends_are_closed() {
     let with_second = rig.descriptors();
     rig.started("core", 4);
     // The fourth core's life costs no more than the second's.
-    eventually("descriptors leak", || rig.descriptors() <= with_second, || format!("{with_second}, {}", rig.descriptors()));
+    eventually(
+        "descriptors leak",
+        || rig.descriptors() <= with_second,
+        || format!("{with_second}, {}", rig.descriptors()),
+    );
     assert!(rig.interrupt().success());
 }
 

@@ -1,6 +1,6 @@
 //! What a module is started with, exactly; and what the operator reads when a start fails.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod rig;
 
@@ -26,7 +26,8 @@ fn what_the_descriptors_are_is_what_the_profile_says() {
     let mut rig = Plan::new(As::Root).probe("sleep").start();
     let module = rig.started("probe", 1);
     rig.wait_for(&["Z probe ", "asleep"]);
-    let link = |number: u32| fs::read_link(format!("/proc/{module}/fd/{number}")).unwrap().display().to_string();
+    let link =
+        |number: u32| fs::read_link(format!("/proc/{module}/fd/{number}")).unwrap().display().to_string();
     let open = fs::read_dir(format!("/proc/{module}/fd")).unwrap().count();
     assert_eq!(open, 4);
     let pipes = [link(0), link(1), link(2)];
@@ -41,7 +42,8 @@ fn the_core_starts_with_its_control_socket_and_two_log_pipes() {
     let mut rig = Plan::new(As::Root).start();
     let core = rig.started("core", 1);
     rig.wait_for(&["Z core ", "ready"]);
-    let link = |number: u32| fs::read_link(format!("/proc/{core}/fd/{number}")).unwrap().display().to_string();
+    let link =
+        |number: u32| fs::read_link(format!("/proc/{core}/fd/{number}")).unwrap().display().to_string();
     assert!(link(0).starts_with("socket:"));
     assert!(link(1).starts_with("pipe:") && link(2).starts_with("pipe:"));
     let environment = fs::read(format!("/proc/{core}/environ")).unwrap();
@@ -83,7 +85,8 @@ fn the_sandbox_holds_the_data_directory_and_no_other_mount() {
     points.sort_unstable();
     points.dedup();
     assert_eq!(points, ["/", "/data"], "{mounts}");
-    let of = |point: &str| mounts.lines().rfind(|line| line.split(' ').nth(4) == Some(point)).unwrap().to_owned();
+    let of =
+        |point: &str| mounts.lines().rfind(|line| line.split(' ').nth(4) == Some(point)).unwrap().to_owned();
     assert!(of("/data").contains("nosuid,nodev,noexec"), "{mounts}");
     assert!(of("/").contains("ro,nosuid,nodev,noexec"), "{mounts}");
     rig.interrupt();
@@ -95,7 +98,8 @@ fn a_dynamically_linked_module_runs_with_its_libraries_read_only() {
     let folder = plan.path().join("modules/dynamic");
     fs::create_dir(&folder).unwrap();
     let source = folder.join("main.c");
-    fs::write(&source, "#include <stdio.h>\nint main(void) { puts(\"linked dynamically\"); return 0; }\n").unwrap();
+    fs::write(&source, "#include <stdio.h>\nint main(void) { puts(\"linked dynamically\"); return 0; }\n")
+        .unwrap();
     let status = Command::new("cc").arg("-o").arg(folder.join("dynamic")).arg(&source).status().unwrap();
     assert!(status.success());
     let manifest = "name = \"dynamic\"\nversion = \"1.0.0\"\nentry_point = \"dynamic\"\n";
@@ -125,7 +129,10 @@ fn refused(make: impl FnOnce(&std::path::Path)) -> String {
 #[test]
 fn a_program_that_cannot_run_is_an_error_that_names_module_file_and_fix() {
     let script = refused(|path| fs::write(path, "#!/bin/sh\necho hello\n").unwrap());
-    assert!(script.contains("modules/broken/program: is not an ELF program (it is a script); build"), "{script}");
+    assert!(
+        script.contains("modules/broken/program: is not an ELF program (it is a script); build"),
+        "{script}"
+    );
     let missing = refused(|_| ());
     assert!(missing.contains("modules/broken/program: cannot be opened: ENOENT"), "{missing}");
     let link = refused(|path| std::os::unix::fs::symlink("/bin/true", path).unwrap());

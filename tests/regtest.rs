@@ -77,15 +77,10 @@ fn wait_for_tip(rig: &Rig, node: &RegtestNode) {
     eventually(&format!("no summary of {tip}"), is_there, || rig.lines().join("\n"));
 }
 
-/// Ends it, and fails if the core's sandbox kept anything from it that it tried.
+/// Ends it, and fails if its sandbox kept anything from the core.
 fn end(mut rig: Rig) -> Rig {
     assert!(rig.interrupt().success());
-    let denied: Vec<_> = rig
-        .lines()
-        .into_iter()
-        .filter(|line| line.contains("Z core ") && line.contains("denied: "))
-        .collect();
-    assert_eq!(denied, Vec::<String>::new());
+    rig.assert_the_core_was_denied_nothing();
     rig
 }
 

@@ -1,6 +1,16 @@
 //! What the benchmarks share: a launcher in this process, a real confined core, and figures with their spread.
 
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::as_conversions, reason = "each benchmark uses its own part")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each benchmark uses its own part"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +22,9 @@ use std::time::{Duration, Instant};
 
 use cofferdam_config::CgroupRoot;
 use cofferdam_control::{Ask, MAX_MESSAGE_BYTES, NodeSettings, Report, Restart, RosterEntry, decode, encode};
-use cofferdam_launcher::{CgroupHost, Home, Host, Launcher, Layers, Loaded, OutsideId, Prepared, Program, Running};
+use cofferdam_launcher::{
+    CgroupHost, Home, Host, Launcher, Layers, Loaded, OutsideId, Prepared, Program, Running,
+};
 use cofferdam_manifest::{ConfigKey, Manifest, ModuleName};
 use cofferdam_policy::profile::Linkage;
 use cofferdam_policy::{CoreNeeds, Decisions, Tables, derive, derive_core};
@@ -37,12 +49,16 @@ pub fn binary(name: &str) -> PathBuf {
 
 impl Stage {
     pub fn new() -> Self {
-        assert!(nix::unistd::geteuid().is_root(), "the benchmark wants every layer, cgroups included: run it as root");
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "the benchmark wants every layer, cgroups included: run it as root"
+        );
         let folder = tempfile::Builder::new().prefix("cofferdam-bench-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let host = Host::settle().unwrap();
         let layers = Layers::settle(&std::collections::BTreeSet::new(), &host).unwrap();
-        let cgroups = CgroupHost::settle(&format!("bench-{}", std::process::id()), &CgroupRoot::Auto).unwrap();
+        let cgroups =
+            CgroupHost::settle(&format!("bench-{}", std::process::id()), &CgroupRoot::Auto).unwrap();
         let scratch = folder.path().join("scratch");
         fs::create_dir(&scratch).unwrap();
         let launcher = Launcher::new(host, Some(cgroups), layers, scratch);

@@ -1,7 +1,15 @@
 //! A whole Cofferdam in a temporary folder: the real binaries, a config, modules, and its log line by line.
 
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses its own part of the rig")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each test file uses its own part of the rig"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -176,6 +184,14 @@ impl Plan {
         launch_by(command, Some(self.folder), config, self.who)
     }
 
+    /// Starts it from a shell that has done `first`, as a careless parent might.
+    pub fn start_after(self, first: &str) -> Rig {
+        let config = self.finish();
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{first}; exec \"$0\" \"$@\"")).arg(&self.launcher);
+        launch_by(command, Some(self.folder), config, self.who)
+    }
+
     /// Writes what is still to be written; gives the config's path.
     fn finish(&self) -> PathBuf {
         self.write_config();
@@ -290,6 +306,16 @@ impl Rig {
             .collect()
     }
 
+    /// Processes with this name whose parent is the launcher.
+    pub fn children_named(&self, name: &str) -> Vec<Pid> {
+        let named = |pid: &Pid| {
+            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            comm.contains(name) || line.starts_with(name)
+        };
+        self.children().into_iter().filter(named).collect()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
@@ -310,6 +336,13 @@ impl Rig {
             assert!(Instant::now() < deadline, "the launcher does not end:\n{}", self.lines().join("\n"));
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Fails if the core's sandbox kept anything from it that it tried.
+    pub fn assert_the_core_was_denied_nothing(&self) {
+        let is_denial = |line: &String| line.contains("Z core ") && line.contains("denied: ");
+        let denied: Vec<_> = self.lines().into_iter().filter(is_denial).collect();
+        assert_eq!(denied, Vec::<String>::new());
     }
 
     /// Fails unless nothing of it is left: no process, no cgroup, no mount. What is killed may take a moment.

@@ -40,7 +40,8 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 async fn connect() -> Result<ModuleIntegration, SdkError> {
     let args = Args::parse();
     let name = args.module_id.unwrap_or_default();
-    ModuleIntegration::connect(args.socket_path, name.clone(), name, env!("CARGO_PKG_VERSION").to_owned()).await
+    ModuleIntegration::connect(args.socket_path, name.clone(), name, env!("CARGO_PKG_VERSION").to_owned())
+        .await
 }
 
 /// The whole of a module's start, up to its first answer.

@@ -205,7 +205,9 @@ impl std::fmt::Display for End {
             Self::OutOfMemory { limit_bytes } => {
                 write!(f, "killed: it had used all of its {} MiB of memory", limit_bytes / (1024 * 1024))
             }
-            Self::Forbidden { call } => write!(f, "killed: it called {call}, which no module does by accident"),
+            Self::Forbidden { call } => {
+                write!(f, "killed: it called {call}, which no module does by accident")
+            }
         }
     }
 }

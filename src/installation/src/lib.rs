@@ -95,7 +95,8 @@ impl Installation {
     /// # Errors
     /// When the config is wrong or the folder of modules cannot be read.
     pub fn read(path: &Path) -> Result<Self, InstallationError> {
-        let text = read::text(path, "read the config", "write one, or pass its path with --config")?;
+        let fix = "write one, or pass its path with --config";
+        let text = read::text(path, read::Links::Followed, "read the config", fix)?;
         let shown = path.to_string_lossy();
         let config =
             Config::parse(&shown, &text).map_err(|error| InstallationError::Config(Box::new(error)))?;

@@ -120,8 +120,10 @@ impl Segment {
     fn refuse_writable_code(&self) -> Result<(), String> {
         let writable = self.flags & PF_W != 0 || self.memory_bytes > self.file_bytes;
         if self.flags & PF_X != 0 && writable {
-            return Err("asks for memory that is writable and executable: link it without `-N` and `--omagic`"
-                .to_owned());
+            return Err(
+                "asks for memory that is writable and executable: link it without `-N` and `--omagic`"
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -129,13 +131,14 @@ impl Segment {
     /// The interpreter is the program that runs first, and the kernel looks it up inside the sandbox.
     fn refuse_foreign_interpreter(&self, image: &File) -> Result<(), String> {
         let path = self.text(image).ok_or("has a malformed interpreter path")?;
-        let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(char::is_control);
+        let plain =
+            |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(char::is_control);
         let below = |library: &&str| {
             path.strip_prefix(*library)
                 .and_then(|rest| rest.strip_prefix('/'))
                 .is_some_and(|rest| rest.split('/').all(plain))
         };
-        if LIBRARIES.iter().any(|library| below(&library)) {
+        if LIBRARIES.iter().any(below) {
             return Ok(());
         }
         Err(format!(
@@ -146,7 +149,8 @@ impl Segment {
 
     /// The segment's bytes as the kernel takes a path: it must end with a zero, and ends at the first.
     fn text(&self, image: &File) -> Option<String> {
-        let length = usize::try_from(self.file_bytes).ok().filter(|length| *length <= MAX_INTERPRETER_BYTES)?;
+        let length =
+            usize::try_from(self.file_bytes).ok().filter(|length| *length <= MAX_INTERPRETER_BYTES)?;
         let mut bytes = vec![0; length];
         image.read_exact_at(&mut bytes, self.offset).ok()?;
         if bytes.last() != Some(&0) {
@@ -266,7 +270,8 @@ mod tests {
         image[memory_bytes] += 1;
         assert_eq!(
             linkage(&file(&image)),
-            Err("asks for memory that is writable and executable: link it without `-N` and `--omagic`".to_owned())
+            Err("asks for memory that is writable and executable: link it without `-N` and `--omagic`"
+                .to_owned())
         );
     }
 

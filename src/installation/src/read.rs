@@ -1,7 +1,8 @@
 //! Reads the two kinds of files, bounded.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam_manifest::Manifest;
@@ -11,21 +12,45 @@ use crate::{InstallationError, Installed, Problem};
 /// The longest file that is read; a longer one is refused by the parser, which names this bound to the user.
 const MAX_FILE_BYTES: u64 = 1024 * 1024 + 1;
 
-pub(crate) fn text(path: &Path, doing: &'static str, fix: &'static str) -> Result<String, InstallationError> {
-    let failed = |cause: std::io::Error| InstallationError::Read {
-        doing,
-        path: path.to_owned(),
-        cause: cause.to_string(),
-        fix,
-    };
+/// Whether a file's own name may be a symbolic link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// It is the operator's file, who may link to it.
+    Followed,
+    /// It came with a module, and must lie in the module's folder.
+    Refused,
+}
+
+/// Reads a file that may be anything: a pipe, a device or a folder is refused, not waited for.
+pub(crate) fn text(
+    path: &Path,
+    links: Links,
+    doing: &'static str,
+    fix: &'static str,
+) -> Result<String, InstallationError> {
+    let failed = |cause: String, fix| InstallationError::Read { doing, path: path.to_owned(), cause, fix };
+    let file = open(path, links).map_err(|cause| match cause.raw_os_error() {
+        Some(libc::ELOOP) => failed(cause.to_string(), "put a copy of the file itself there"),
+        _ => failed(cause.to_string(), fix),
+    })?;
+    // Asked of what was opened, so that nothing can take its place in between.
+    let metadata = file.metadata().map_err(|cause| failed(cause.to_string(), fix))?;
+    if !metadata.is_file() {
+        return Err(failed("is not a regular file".to_owned(), "put a text file there"));
+    }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| InstallationError::Read {
-        doing,
-        path: path.to_owned(),
-        cause: "is not UTF-8".to_owned(),
-        fix: "save it as UTF-8",
-    })
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(|cause| failed(cause.to_string(), fix))?;
+    String::from_utf8(bytes).map_err(|_| failed("is not UTF-8".to_owned(), "save it as UTF-8"))
+}
+
+/// Opens without waiting: open(2) of a named pipe would wait for a writer, that of a terminal for its line. The
+/// standard library adds `O_CLOEXEC`.
+fn open(path: &Path, links: Links) -> std::io::Result<File> {
+    let follow = match links {
+        Links::Followed => 0,
+        Links::Refused => libc::O_NOFOLLOW,
+    };
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | follow).open(path)
 }
 
 /// The absolute folder in which the config lies.
@@ -54,7 +79,7 @@ pub(crate) fn modules(
     let mut folders = Vec::new();
     for entry in fs::read_dir(modules_dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path.join("module.toml").exists() {
+        if has_manifest(&path) {
             folders.push(path);
         }
     }
@@ -78,6 +103,15 @@ pub(crate) fn modules(
     Ok(found)
 }
 
+/// Whether something is named `module.toml` there, whatever it is: what cannot be read is reported, not passed over.
+fn has_manifest(folder: &Path) -> bool {
+    let looked = folder.join("module.toml").symlink_metadata();
+    looked.map_or_else(
+        |error| ![ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()),
+        |_| true,
+    )
+}
+
 fn manifest(directory: &Path) -> Result<Manifest, String> {
     let path = directory.join("module.toml");
     let manifest = manifest_at(&path)?;
@@ -97,7 +131,98 @@ fn manifest(directory: &Path) -> Result<Manifest, String> {
 /// # Errors
 /// What is wrong with it, in one line: the file, the line, the key and what to write instead.
 pub fn manifest_at(path: &Path) -> Result<Manifest, String> {
-    let text = text(path, "read the manifest", "check the path and its permissions")
+    let text = text(path, Links::Refused, "read the manifest", "check the path and its permissions")
         .map_err(|error| error.to_string())?;
     Manifest::parse(&path.to_string_lossy(), &text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Installation;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    const MANIFEST: &str = "name = \"m\"\nversion = \"1.0.0\"\nentry_point = \"m\"\n";
+
+    /// A folder of modules with the folder of one, `m`, and the path of its manifest.
+    fn modules_with_one() -> (TempDir, PathBuf) {
+        let modules = tempfile::tempdir().unwrap();
+        fs::create_dir(modules.path().join("m")).unwrap();
+        let manifest = modules.path().join("m/module.toml");
+        (modules, manifest)
+    }
+
+    /// What is found there, and what is said of it.
+    fn found(modules_dir: &TempDir) -> (usize, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let found = modules(modules_dir.path(), 8, &mut problems).unwrap();
+        (found.len(), problems)
+    }
+
+    fn refused(manifest: &Path, because: &str) -> Vec<Problem> {
+        vec![Problem::Refused(format!("read the manifest {}: {because}", manifest.display()))]
+    }
+
+    #[test]
+    fn a_manifest_is_read() {
+        let (modules, manifest) = modules_with_one();
+        fs::write(manifest, MANIFEST).unwrap();
+        assert_eq!(found(&modules), (1, vec![]));
+    }
+
+    #[test]
+    fn a_folder_without_a_manifest_and_a_file_among_the_folders_are_no_modules() {
+        let (modules, _) = modules_with_one();
+        fs::write(modules.path().join("README"), "").unwrap();
+        assert_eq!(found(&modules), (0, vec![]));
+    }
+
+    /// Nobody ever opens the pipe for writing: a reader that waits for one never returns.
+    #[test]
+    fn a_named_pipe_in_place_of_a_manifest_is_refused_without_waiting() {
+        let (modules, manifest) = modules_with_one();
+        mkfifo(&manifest, Mode::S_IRWXU).unwrap();
+        let expected = refused(&manifest, "is not a regular file; put a text file there");
+        assert_eq!(found(&modules), (0, expected));
+    }
+
+    #[test]
+    fn a_folder_or_a_device_in_place_of_a_manifest_is_refused() {
+        let (modules, manifest) = modules_with_one();
+        fs::create_dir(&manifest).unwrap();
+        let expected = refused(&manifest, "is not a regular file; put a text file there");
+        assert_eq!(found(&modules), (0, expected));
+        let error = manifest_at(Path::new("/dev/null")).unwrap_err();
+        assert_eq!(error, "read the manifest /dev/null: is not a regular file; put a text file there");
+    }
+
+    #[test]
+    fn a_manifest_that_is_a_link_is_refused_wherever_it_points() {
+        let (modules, manifest) = modules_with_one();
+        let elsewhere = modules.path().join("elsewhere.toml");
+        symlink(&elsewhere, &manifest).unwrap();
+        let because = "Too many levels of symbolic links (os error 40); put a copy of the file itself there";
+        let expected = refused(&manifest, because);
+        assert_eq!(found(&modules), (0, expected.clone()), "to nothing");
+        fs::write(&elsewhere, MANIFEST).unwrap();
+        assert_eq!(found(&modules), (0, expected), "to a manifest");
+    }
+
+    #[test]
+    fn a_config_may_be_a_link_but_not_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, link) = (folder.path().join("a.toml"), folder.path().join("cofferdam.toml"));
+        symlink(&config, &link).unwrap();
+        mkfifo(&config, Mode::S_IRWXU).unwrap();
+        let error = Installation::read(&link).unwrap_err().to_string();
+        let shown = link.display();
+        assert_eq!(error, format!("read the config {shown}: is not a regular file; put a text file there"));
+        fs::remove_file(&config).unwrap();
+        fs::write(&config, "not a config").unwrap();
+        let error = Installation::read(&link).unwrap_err();
+        assert!(matches!(error, crate::InstallationError::Config(_)), "{error}");
+    }
 }

@@ -74,8 +74,10 @@ pub enum Error {
         cause: String,
     },
     /// The confined process is not confined as it should be. It has been killed.
-    #[error("start {subject}: the process is not what its profile says: {finding}; it was killed. \
-             This is a defect of Cofferdam or of this kernel: please report it")]
+    #[error(
+        "start {subject}: the process is not what its profile says: {finding}; it was killed. \
+             This is a defect of Cofferdam or of this kernel: please report it"
+    )]
     NotConfined {
         /// Who.
         subject: String,

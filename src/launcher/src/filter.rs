@@ -32,7 +32,9 @@ const MAX_INSTRUCTIONS: usize = 4096;
 
 /// A policy that does not fit a filter.
 #[derive(Debug, thiserror::Error)]
-#[error("the system call policy compiles to {instructions} instructions; the kernel takes {MAX_INSTRUCTIONS}")]
+#[error(
+    "the system call policy compiles to {instructions} instructions; the kernel takes {MAX_INSTRUCTIONS}"
+)]
 pub struct FilterTooLong {
     instructions: usize,
 }

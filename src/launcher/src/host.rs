@@ -122,10 +122,11 @@ pub(crate) fn modules_for_descriptors() -> Result<usize, Error> {
 /// mounts need; over anything outside it they mean nothing.
 fn enter_user_namespace(uid: Uid, gid: Gid) -> Result<(), Error> {
     unshare(CloneFlags::CLONE_NEWUSER).map_err(no_user_namespace)?;
-    write_id_maps("/proc/self", IdMap { inside: uid.as_raw(), outside: uid.as_raw() }, IdMap {
-        inside: gid.as_raw(),
-        outside: gid.as_raw(),
-    })
+    write_id_maps(
+        "/proc/self",
+        IdMap { inside: uid.as_raw(), outside: uid.as_raw() },
+        IdMap { inside: gid.as_raw(), outside: gid.as_raw() },
+    )
 }
 
 fn no_user_namespace(errno: Errno) -> Error {

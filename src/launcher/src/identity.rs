@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use cofferdam_config::Sandbox;
@@ -82,12 +82,14 @@ fn one(
                 remedy: "it was copied: remove it, or chown -R it to root and empty it",
             });
         }
-        None => (1..Sandbox::MAX_MODULES).find(|block| !taken.contains(block)).ok_or_else(|| Error::File {
-            doing: "find a uid for",
-            path: path.to_owned(),
-            cause: format!("all {} blocks are taken", Sandbox::MAX_MODULES),
-            remedy: "remove data directories of modules that are gone",
-        })?,
+        None => {
+            (1..Sandbox::MAX_MODULES).find(|block| !taken.contains(block)).ok_or_else(|| Error::File {
+                doing: "find a uid for",
+                path: path.to_owned(),
+                cause: format!("all {} blocks are taken", Sandbox::MAX_MODULES),
+                remedy: "remove data directories of modules that are gone",
+            })?
+        }
     };
     taken.insert(block);
     seen.insert(block);
@@ -117,8 +119,8 @@ fn own(host: &Host, path: &Path, id: OutsideId) -> Result<Home, Error> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = open(path, flags, Mode::empty())
         .map_err(|errno| file("open", path, "a data directory must not be a symbolic link")(errno.into()))?;
-    let metadata = nix::sys::stat::fstat(&directory)
-        .map_err(|errno| file("look at", path, "")(errno.into()))?;
+    let metadata =
+        nix::sys::stat::fstat(&directory).map_err(|errno| file("look at", path, "")(errno.into()))?;
     let home = Home { path: path.to_owned(), directory, outside: id };
     if metadata.st_uid == id.uid {
         return Ok(home);
@@ -140,9 +142,9 @@ fn own(host: &Host, path: &Path, id: OutsideId) -> Result<Home, Error> {
 }
 
 pub(crate) fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(path)
-        .map_err(file("create", path, "may this user write there?"))
+    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(file(
+        "create",
+        path,
+        "may this user write there?",
+    ))
 }

@@ -34,7 +34,8 @@ pub(crate) fn ruleset(
     abi: u32,
 ) -> Result<OwnedFd, Error> {
     let subject = profile.subject.label();
-    let created = build(profile, directories, abi).map_err(|error| missing(subject, abi, &error.to_string()))?;
+    let created =
+        build(profile, directories, abi).map_err(|error| missing(subject, abi, &error.to_string()))?;
     let descriptor: Option<OwnedFd> = created.into();
     descriptor.ok_or_else(|| missing(subject, abi, "the kernel made no ruleset"))
 }
@@ -64,7 +65,8 @@ fn build(
     }
     let mut created = ruleset.create()?.set_compatibility(CompatLevel::HardRequirement);
     for opened in directories {
-        created = created.add_rule(PathBeneath::new(opened.directory.as_fd(), rights(opened.access, version)))?;
+        created =
+            created.add_rule(PathBeneath::new(opened.directory.as_fd(), rights(opened.access, version)))?;
     }
     if let Network::Host { connect_ports, .. } = &profile.network
         && abi >= ABI_NETWORK

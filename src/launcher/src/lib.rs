@@ -27,8 +27,8 @@ mod verify;
 
 pub use cgroup::CgroupHost;
 pub use error::Error;
-pub use identity::Home;
 pub use host::{Enforced, Host, Privilege};
+pub use identity::Home;
 pub use layers::Layers;
 pub use namespaces::OutsideId;
 pub use program::{Program, ProgramHash};

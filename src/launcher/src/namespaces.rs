@@ -93,10 +93,11 @@ fn collect(
     // The user namespace comes last: the others are made by the launcher's user namespace and stay its own.
     link.write_all(b".").map_err(|error| prepare_error(subject, "tell the helper", &error.to_string()))?;
     expect_done(subject, link)?;
-    write_id_maps(&proc, IdMap { inside: INSIDE_ID, outside: outside.uid }, IdMap {
-        inside: INSIDE_ID,
-        outside: outside.gid,
-    })?;
+    write_id_maps(
+        &proc,
+        IdMap { inside: INSIDE_ID, outside: outside.uid },
+        IdMap { inside: INSIDE_ID, outside: outside.gid },
+    )?;
     let user = open_namespace(&proc, "user")?;
     Ok(JoinedNamespaces { mount, user, ipc, net })
 }
@@ -132,7 +133,8 @@ fn prepare_error(subject: &str, doing: &str, cause: &str) -> Error {
 
 fn open_namespace(proc: &str, name: &str) -> Result<OwnedFd, Error> {
     let path = format!("{proc}/ns/{name}");
-    let opened = File::open(&path).map_err(file("open", path, "is this kernel built with all namespaces?"))?;
+    let opened =
+        File::open(&path).map_err(file("open", path, "is this kernel built with all namespaces?"))?;
     raise(&opened)
 }
 

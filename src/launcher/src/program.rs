@@ -100,10 +100,8 @@ impl Program {
         })?;
         // Nobody but the launcher's children sees this file; they run under other uids and must read it.
         fchmod(&image, Mode::from_bits_truncate(0o555)).map_err(system("set the program's mode"))?;
-        let seals = SealFlag::F_SEAL_SEAL
-            | SealFlag::F_SEAL_SHRINK
-            | SealFlag::F_SEAL_GROW
-            | SealFlag::F_SEAL_WRITE;
+        let seals =
+            SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&image, FcntlArg::F_ADD_SEALS(seals)).map_err(system("seal the program"))?;
         Ok(Self { image: image.into(), linkage, hash: ProgramHash(hash.finalize().into()) })
     }

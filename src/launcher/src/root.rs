@@ -68,9 +68,11 @@ fn attach(bind: &Bind<'_>) -> Result<(), Failure> {
     let relative = bind.inside.trim_start_matches('/');
     let target = Path::new(relative);
     let what = |verb: &str| format!("{verb} {}", bind.inside);
-    fs::create_dir_all(target).map_err(|error| Failure { doing: what("create"), cause: error.to_string() })?;
+    fs::create_dir_all(target)
+        .map_err(|error| Failure { doing: what("create"), cause: error.to_string() })?;
     let source = reopen(bind)?;
-    mount(Some(path_of(&source).as_str()), target, NOTHING, MsFlags::MS_BIND, NOTHING).map_err(doing(&what("bind")))?;
+    mount(Some(path_of(&source).as_str()), target, NOTHING, MsFlags::MS_BIND, NOTHING)
+        .map_err(doing(&what("bind")))?;
     let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let required = match bind.access {
         Access::ReadWrite => {
@@ -115,7 +117,10 @@ fn kept_flags(target: &Path) -> Result<MsFlags, nix::errno::Errno> {
         (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
         (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
     ];
-    Ok(pairs.into_iter().filter(|(has, _)| present.contains(*has)).fold(MsFlags::empty(), |all, (_, flag)| all | flag))
+    Ok(pairs
+        .into_iter()
+        .filter(|(has, _)| present.contains(*has))
+        .fold(MsFlags::empty(), |all, (_, flag)| all | flag))
 }
 
 /// What was set is read back.

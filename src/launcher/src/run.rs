@@ -22,9 +22,9 @@ use crate::layers::Layers;
 use crate::log;
 use crate::program::Program;
 use crate::start::Launcher;
-use crate::sys::parent;
 use crate::supervisor::{Module, Parts, Supervisor};
 use crate::sweeper::Sweeper;
+use crate::sys::parent;
 
 /// What the operator chose on the command line.
 #[derive(Debug, Clone)]
@@ -42,7 +42,8 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     close_on_exec_all()?;
     let signals = take_signals()?;
-    let installation = Installation::read(&options.config).map_err(|error| Error::Document(error.to_string()))?;
+    let installation =
+        Installation::read(&options.config).map_err(|error| Error::Document(error.to_string()))?;
     for problem in &installation.problems {
         log::line("launcher", &problem.to_string());
     }
@@ -180,7 +181,12 @@ fn open_program(installed: &Installed) -> Result<Program, Error> {
     let directory = File::open(&installed.directory).map_err(file("open", &installed.directory, ""))?;
     let entry_point = Path::new(installed.manifest.entry_point().as_str());
     use std::os::fd::AsFd;
-    Program::open_beneath(directory.as_fd(), &installed.directory, entry_point, installed.manifest.name().as_str())
+    Program::open_beneath(
+        directory.as_fd(),
+        &installed.directory,
+        entry_point,
+        installed.manifest.name().as_str(),
+    )
 }
 
 fn entry(installed: &Installed, loaded: &crate::start::Loaded) -> RosterEntry {
@@ -193,11 +199,12 @@ fn entry(installed: &Installed, loaded: &crate::start::Loaded) -> RosterEntry {
 }
 
 fn node_settings(node: &Backend) -> NodeSettings {
-    let milliseconds = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let milliseconds =
+        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match node {
-        Backend::Embedded(embedded) => NodeSettings::Embedded {
-            block_interval_ms: embedded.block_interval.map_or(0, milliseconds),
-        },
+        Backend::Embedded(embedded) => {
+            NodeSettings::Embedded { block_interval_ms: embedded.block_interval.map_or(0, milliseconds) }
+        }
         Backend::Bitcoind(node) => NodeSettings::Bitcoind {
             rpc: node.rpc,
             zmq: node.zmq,

@@ -29,8 +29,8 @@ use crate::sys::parent;
 use crate::verify::{Expected, verify};
 use crate::{filter, layers::Layers};
 
-pub use running::Running;
 use parts::{binds, channel, enter, image, inherited, log_pipe, open_directory, rlimits, socket_pair};
+pub use running::Running;
 use running::{Accepted, Unverified, receive_listener};
 
 /// Starts subjects. There is one, in a process of one thread.
@@ -93,12 +93,7 @@ impl Launcher {
     ///
     /// # Errors
     /// When a library directory is missing or the ruleset cannot be had.
-    pub fn load(
-        &self,
-        profile: Profile,
-        program: Program,
-        home: Home,
-    ) -> Result<Loaded, Error> {
+    pub fn load(&self, profile: Profile, program: Program, home: Home) -> Result<Loaded, Error> {
         let Home { path: data_path, directory: data, outside } = home;
         let mut libraries = Vec::new();
         for rule in &profile.libraries {
@@ -184,8 +179,18 @@ impl Launcher {
     /// # Errors
     /// [`Error::Step`] names the step that failed; [`Error::NotConfined`] a process that was killed.
     pub fn launch(&mut self, prepared: Prepared) -> Result<Running, Error> {
-        let Prepared { label, plan, cgroup, born_in, listener_channel, stdout, stderr, peer, outside, network } =
-            prepared;
+        let Prepared {
+            label,
+            plan,
+            cgroup,
+            born_in,
+            listener_channel,
+            stdout,
+            stderr,
+            peer,
+            outside,
+            network,
+        } = prepared;
         let new = NewNamespaces(libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP);
         let born_in = born_in.as_ref().map(AsFd::as_fd);
         let child = clone_and_wait(&mut self.stack, new, born_in, child::run, &plan)
@@ -261,4 +266,3 @@ impl Drop for Launcher {
         let _reported = self.remove_cgroups();
     }
 }
-

@@ -104,7 +104,9 @@ impl Step {
     #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::EnterCgroup => "is the cgroup still there, and does its cpu controller allow this scheduling class?",
+            Self::EnterCgroup => {
+                "is the cgroup still there, and does its cpu controller allow this scheduling class?"
+            }
             Self::JoinIpcNamespace
             | Self::JoinNetNamespace
             | Self::JoinMountNamespace
@@ -115,7 +117,9 @@ impl Step {
             }
             Self::NewKeyring => "raise kernel.keys.maxkeys or let the user's old keyrings expire",
             Self::PlaceDescriptors => "Linux 5.9 or newer is needed (close_range)",
-            Self::EnforceLandlock => "boot with landlock in the lsm= list, or name \"landlock\" in sandbox.allow_missing",
+            Self::EnforceLandlock => {
+                "boot with landlock in the lsm= list, or name \"landlock\" in sandbox.allow_missing"
+            }
             Self::LoadFilter => {
                 "Linux 5.0 or newer with CONFIG_SECCOMP_FILTER is needed, outside another seccomp listener"
             }

@@ -25,8 +25,7 @@ pub(crate) struct Expected<'a> {
 /// # Errors
 /// [`Error::NotConfined`] with the first difference.
 pub(crate) fn verify(pid: Pid, expected: &Expected<'_>) -> Result<(), Error> {
-    let not_confined =
-        |finding: String| Error::NotConfined { subject: expected.subject.to_owned(), finding };
+    let not_confined = |finding: String| Error::NotConfined { subject: expected.subject.to_owned(), finding };
     let proc = proc_of(pid);
     let read = |name: &str| {
         fs::read_to_string(format!("{proc}/{name}"))

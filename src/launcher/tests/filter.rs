@@ -1,7 +1,15 @@
 //! The compiled filter means what the policy says: compared with the policy's own definition, and with a
 //! second compiler, on an interpreter of the kernel's BPF.
 
-#![allow(clippy::as_conversions, clippy::wildcard_enum_match_arm, missing_docs)]
+#![allow(
+    clippy::as_conversions,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -101,7 +109,8 @@ fn errno_number(name: &str) -> u32 {
 /// The reference compiler: allow what an allowing clause admits, refuse the rest.
 fn reference(policy: &SyscallPolicy) -> Vec<(u16, u8, u8, u32)> {
     use seccompiler::{
-        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+        SeccompRule,
     };
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for (number, call) in &policy.rules {
@@ -114,7 +123,8 @@ fn reference(policy: &SyscallPolicy) -> Vec<(u16, u8, u8, u32)> {
                 .iter()
                 .map(|c| {
                     let op = SeccompCmpOp::MaskedEq(u64::from(c.mask));
-                    SeccompCondition::new(c.argument, SeccompCmpArgLen::Dword, op, u64::from(c.value)).unwrap()
+                    SeccompCondition::new(c.argument, SeccompCmpArgLen::Dword, op, u64::from(c.value))
+                        .unwrap()
                 })
                 .collect();
             if conditions.is_empty() {
@@ -131,7 +141,8 @@ fn reference(policy: &SyscallPolicy) -> Vec<(u16, u8, u8, u32)> {
         }
     }
     let refuse = SeccompAction::Errno(1);
-    let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, seccompiler::TargetArch::x86_64).unwrap();
+    let filter =
+        SeccompFilter::new(rules, refuse, SeccompAction::Allow, seccompiler::TargetArch::x86_64).unwrap();
     let program: BpfProgram = filter.try_into().unwrap();
     program.iter().map(|i| (i.code, i.jt, i.jf, i.k)).collect()
 }

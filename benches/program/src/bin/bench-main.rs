@@ -4,6 +4,7 @@
 use nix::time::{ClockId, clock_gettime};
 
 fn main() {
-    let began = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec());
+    let began = clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec());
     println!("main {began}");
 }

@@ -24,8 +24,8 @@ const FILE_BYTES: u64 = 8 << 30;
 const MEMORY_MIB: usize = 300;
 const MIB_BYTES: usize = 1 << 20;
 /// Together 1 MiB: more than a pipe holds, and more than any reader lets one module log at once.
-const LOG_LINES: usize = 1024;
-const LOG_LINE_BYTES: usize = 1024;
+const LOG_LINES: usize = 16 * 1024;
+const LOG_LINE_BYTES: usize = 64;
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     Attempt::refused("exhaust-tasks", "start 100 threads", Errno::EAGAIN, exhaust_tasks),

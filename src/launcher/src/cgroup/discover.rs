@@ -4,12 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cofferdam_config::CgroupRoot;
+use cofferdam_installation::cgroups::{CONTROLLERS, Hierarchy, directory, names_all_controllers};
 
 use super::files;
 use crate::error::{Error, file};
-
-/// The controllers every subject is limited by.
-const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 
 const REMEDY: &str = "run as root, or give this user a subtree of its own: \
      `systemd-run --user --scope -p Delegate=yes cofferdam run ...`; \
@@ -35,16 +33,17 @@ impl CgroupHost {
         let own = read("/proc/self/cgroup")?;
         let name = format!("cofferdam-{instance}");
         let v2 = match root {
-            CgroupRoot::Auto => unified(&mounts, &own),
+            CgroupRoot::Auto => directory(&mounts, &own, Hierarchy::Unified),
             CgroupRoot::Path(path) if has_controllers(path) => Some(path.clone()),
             CgroupRoot::Path(path) => {
-                let why = format!("{} is not a cgroup v2 directory with memory, cpu and pids", path.display());
+                let why =
+                    format!("{} is not a cgroup v2 directory with memory, cpu and pids", path.display());
                 return Err(missing(&why));
             }
         };
         let found = match v2 {
             Some(base) if has_controllers(&base) => Self::V2(base.join(name)),
-            _ => match CONTROLLERS.map(|controller| hierarchy(&mounts, &own, controller)) {
+            _ => match CONTROLLERS.map(|controller| directory(&mounts, &own, Hierarchy::Of(controller))) {
                 [Some(memory), Some(cpu), Some(pids)] => {
                     Self::V1([memory, cpu, pids].map(|base| base.join(&name)))
                 }
@@ -95,41 +94,8 @@ fn read(path: &str) -> Result<String, Error> {
     fs::read_to_string(path).map_err(file("read", path, "is /proc mounted?"))
 }
 
-/// The directory of the launcher's own cgroup in the unified hierarchy.
-fn unified(mounts: &str, own: &str) -> Option<PathBuf> {
-    let mount = mounts.lines().find_map(|line| mount_point(line, "cgroup2", None))?;
-    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    Some(below(&mount, path))
-}
-
-/// The directory of the launcher's own cgroup in the v1 hierarchy of `controller`.
-fn hierarchy(mounts: &str, own: &str, controller: &str) -> Option<PathBuf> {
-    let mount = mounts.lines().find_map(|line| mount_point(line, "cgroup", Some(controller)))?;
-    let path = own.lines().find_map(|line| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        controllers.split(',').any(|name| name == controller).then_some(path)
-    })?;
-    Some(below(&mount, path))
-}
-
-fn below(mount: &str, path: &str) -> PathBuf {
-    let relative = path.trim_start_matches('/');
-    if relative.is_empty() { PathBuf::from(mount) } else { Path::new(mount).join(relative) }
-}
-
-/// The mount point of a mountinfo line of this file system type, whose super options name `controller`.
-/// proc_pid_mountinfo(5). A mount point with an escaped character is not one of a cgroup hierarchy.
-fn mount_point(line: &str, kind: &str, controller: Option<&str>) -> Option<String> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut fields = file_system.split(' ');
-    let (found, _source, options) = (fields.next()?, fields.next()?, fields.next()?);
-    let has = controller.is_none_or(|wanted| options.split(',').any(|option| option == wanted));
-    (found == kind && has).then(|| mount.split(' ').nth(4).map(str::to_owned)).flatten()
-}
-
 fn has_controllers(base: &Path) -> bool {
-    let available = files::read(base, "cgroup.controllers").unwrap_or_default();
-    CONTROLLERS.iter().all(|wanted| available.split(' ').any(|name| name == *wanted))
+    names_all_controllers(&files::read(base, "cgroup.controllers").unwrap_or_default())
 }
 
 /// Passes the controllers on to the directories below. cgroups(7), cgroup.subtree_control.
@@ -137,7 +103,7 @@ fn enable(directory: &Path) -> Result<(), Error> {
     let wanted = CONTROLLERS.map(|controller| format!("+{controller}")).join(" ");
     files::write(directory, "cgroup.subtree_control", &wanted)?;
     let enabled = files::read(directory, "cgroup.subtree_control")?;
-    if CONTROLLERS.iter().all(|wanted| enabled.split(' ').any(|name| name == *wanted)) {
+    if names_all_controllers(&enabled) {
         return Ok(());
     }
     Err(files::error(directory, "enable controllers", format!("the kernel has enabled {enabled:?}")))
@@ -154,32 +120,4 @@ fn leave_for_leaf(base: &Path) -> Result<(), Error> {
         files::make(&leaf)?;
     }
     files::write(&leaf, "cgroup.procs", "0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOUNTS: &str = "\
-30 29 0:25 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
-31 29 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
-32 29 0:27 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw";
-
-    #[test]
-    fn a_v1_hierarchy_is_found_by_the_controller_among_its_options() {
-        let own = "5:cpu,cpuacct:/user.slice\n4:memory:/\n0::/";
-        assert_eq!(
-            hierarchy(MOUNTS, own, "cpu"),
-            Some(PathBuf::from("/sys/fs/cgroup/cpu,cpuacct/user.slice"))
-        );
-        assert_eq!(hierarchy(MOUNTS, own, "memory"), Some(PathBuf::from("/sys/fs/cgroup/memory")));
-        assert_eq!(hierarchy(MOUNTS, own, "pids"), None);
-    }
-
-    #[test]
-    fn the_unified_hierarchy_is_found_by_its_file_system_type() {
-        let own = "0::/user.slice/user-1000.slice";
-        let expected = PathBuf::from("/sys/fs/cgroup/unified/user.slice/user-1000.slice");
-        assert_eq!(unified(MOUNTS, own), Some(expected));
-    }
 }

@@ -33,7 +33,11 @@ pub(super) fn make(directory: &Path) -> Result<(), Error> {
 pub(super) fn read(directory: &Path, name: &str) -> Result<String, Error> {
     let path = directory.join(name);
     let text = fs::read_to_string(&path).map_err(|cause| error(&path, "read", cause))?;
-    if text.len() > MAX_FILE_BYTES { Err(error(&path, "read", "too long")) } else { Ok(text.trim_end().to_owned()) }
+    if text.len() > MAX_FILE_BYTES {
+        Err(error(&path, "read", "too long"))
+    } else {
+        Ok(text.trim_end().to_owned())
+    }
 }
 
 pub(super) fn write(directory: &Path, name: &str, value: &str) -> Result<(), Error> {

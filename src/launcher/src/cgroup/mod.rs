@@ -134,7 +134,8 @@ fn require_no_swap(directory: &Path) -> Result<(), Error> {
     if swaps.lines().nth(1).is_none() {
         return Ok(());
     }
-    let cause = "this kernel does not account for swap, and swap is on: run `swapoff -a` or boot with swapaccount=1";
+    let cause =
+        "this kernel does not account for swap, and swap is on: run `swapoff -a` or boot with swapaccount=1";
     Err(files::error(directory, "keep the module from swapping", cause))
 }
 

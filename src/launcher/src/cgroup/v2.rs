@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use cofferdam_control::Usage;
 use cofferdam_policy::profile::Limits;
 
-use super::{Membership, files};
 use super::v1::CPU_PERIOD_US;
+use super::{Membership, files};
 use crate::error::Error;
 
 /// One directory of the unified hierarchy.

@@ -115,8 +115,7 @@ pub(super) fn take_identity(plan: &Plan, _joined: &Namespaces) -> Result<Identit
     if plan.groups == Groups::Drop {
         kernel::drop_groups().map_err(at(Step::DropGroups))?;
     }
-    kernel::setns(plan.namespaces.user.as_fd(), libc::CLONE_NEWUSER)
-        .map_err(at(Step::JoinUserNamespace))?;
+    kernel::setns(plan.namespaces.user.as_fd(), libc::CLONE_NEWUSER).map_err(at(Step::JoinUserNamespace))?;
     kernel::setresgid(plan.inside_id).map_err(at(Step::SetIdentity))?;
     kernel::setresuid(plan.inside_id).map_err(at(Step::SetIdentity))?;
     Ok(Identity(()))

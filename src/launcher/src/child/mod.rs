@@ -9,9 +9,7 @@ mod plan;
 
 use std::convert::Infallible;
 
-pub(crate) use plan::{
-    Failure, FailureSlot, Groups, JoinedNamespaces, LOWEST_PLANNED_FD, Numbers, Plan,
-};
+pub(crate) use plan::{Failure, FailureSlot, Groups, JoinedNamespaces, LOWEST_PLANNED_FD, Numbers, Plan};
 
 use crate::sys;
 

@@ -20,15 +20,18 @@ use crate::sys::parent;
 
 pub(super) fn binds(loaded: &Loaded) -> Vec<Bind<'_>> {
     let data = &loaded.profile.data;
-    let mut binds = vec![Bind { path: &loaded.data_path, source: &loaded.data, inside: &data.inside, access: data.access }];
-    binds.extend(
-        loaded
-            .profile
-            .libraries
-            .iter()
-            .zip(&loaded.libraries)
-            .map(|(rule, source)| Bind { path: Path::new(&rule.inside), source, inside: &rule.inside, access: rule.access }),
-    );
+    let mut binds = vec![Bind {
+        path: &loaded.data_path,
+        source: &loaded.data,
+        inside: &data.inside,
+        access: data.access,
+    }];
+    binds.extend(loaded.profile.libraries.iter().zip(&loaded.libraries).map(|(rule, source)| Bind {
+        path: Path::new(&rule.inside),
+        source,
+        inside: &rule.inside,
+        access: rule.access,
+    }));
     binds
 }
 

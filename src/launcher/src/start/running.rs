@@ -81,7 +81,8 @@ impl Unverified {
 
     /// It is what it should be: it lives on.
     pub(super) fn accept(mut self) -> Result<Accepted, Error> {
-        let pidfd = self.pidfd.take().ok_or(Error::System { doing: "keep the pidfd", errno: Errno::EBADF })?;
+        let pidfd =
+            self.pidfd.take().ok_or(Error::System { doing: "keep the pidfd", errno: Errno::EBADF })?;
         Ok(Accepted { pid: self.pid, pidfd, ended: None })
     }
 

@@ -58,7 +58,12 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn handle(&mut self, ready: Vec<Ready>, signals: &SignalFd, now: Instant) -> Result<(), Error> {
+    pub(super) fn handle(
+        &mut self,
+        ready: Vec<Ready>,
+        signals: &SignalFd,
+        now: Instant,
+    ) -> Result<(), Error> {
         // Ends come last: what a subject did before its end is handled while it is still known.
         let (ends, others): (Vec<_>, Vec<_>) =
             ready.into_iter().partition(|ready| matches!(ready, Ready::Ended(_)));
@@ -129,7 +134,9 @@ impl Supervisor {
     }
 
     fn bury_core(&mut self, now: Instant) -> Result<(), Error> {
-        let Some(RunningCore { subject, link, since, serves }) = self.core.running.take() else { return Ok(()) };
+        let Some(RunningCore { subject, link, since, serves }) = self.core.running.take() else {
+            return Ok(());
+        };
         match subject.bury(Reap::Now, now)? {
             Buried::StillRunning(subject) => {
                 self.core.running = Some(RunningCore { subject: *subject, link, since, serves });

@@ -25,8 +25,13 @@ impl Supervisor {
         }
     }
 
-    fn try_start(&mut self, name: &ModuleName, now: Instant) -> Result<(String, std::os::fd::OwnedFd), String> {
-        let module = self.modules.get_mut(name).ok_or_else(|| format!("{name} is not a module of the roster"))?;
+    fn try_start(
+        &mut self,
+        name: &ModuleName,
+        now: Instant,
+    ) -> Result<(String, std::os::fd::OwnedFd), String> {
+        let module =
+            self.modules.get_mut(name).ok_or_else(|| format!("{name} is not a module of the roster"))?;
         if module.running.is_some() {
             return Err(format!("{name} runs already"));
         }
@@ -87,7 +92,9 @@ impl Supervisor {
 
     /// A module that may be started again gets its next start made ahead, while nobody waits for it.
     fn prepare_again(&mut self) {
-        if self.stopping.allows_starts() && self.config.modules.restart == cofferdam_config::Restart::OnFailure {
+        if self.stopping.allows_starts()
+            && self.config.modules.restart == cofferdam_config::Restart::OnFailure
+        {
             self.prepare_modules();
         }
     }

@@ -252,9 +252,7 @@ pub(crate) unsafe fn execveat_with_ticket(
     let ticket = usize::try_from(ticket).unwrap_or(usize::MAX);
     // SAFETY: the caller vouches for both arrays; on success the kernel replaces this image, on failure it
     // has changed nothing.
-    match unsafe {
-        syscall!(Sysno::execveat, raw(program), empty, arguments, environment, flags, ticket)
-    } {
+    match unsafe { syscall!(Sysno::execveat, raw(program), empty, arguments, environment, flags, ticket) } {
         Ok(_) => Errno::ENOEXEC,
         Err(errno) => errno,
     }

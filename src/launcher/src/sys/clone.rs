@@ -141,4 +141,6 @@ unsafe fn raw_clone3(arguments: &CloneArgs, body: u64, argument: u64) -> i64 {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-compile_error!("cofferdam-launcher starts children with x86_64 assembly; add this architecture's clone3 here");
+compile_error!(
+    "cofferdam-launcher starts children with x86_64 assembly; add this architecture's clone3 here"
+);

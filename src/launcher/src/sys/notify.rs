@@ -30,11 +30,7 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Notification, Errno> {
     let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
     // SAFETY: a live structure of the kernel's layout.
     unsafe { recv_raw(listener.as_raw_fd(), &raw mut notification) }?;
-    Ok(Notification {
-        id: notification.id,
-        number: notification.data.nr,
-        arguments: notification.data.args,
-    })
+    Ok(Notification { id: notification.id, number: notification.data.nr, arguments: notification.data.args })
 }
 
 /// Answers a waiting call with an error number; the call is not performed.

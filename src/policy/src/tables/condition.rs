@@ -187,7 +187,9 @@ mod tests {
             problem("fcntl", "cmd is F_DUPFB"),
             "`F_DUPFB` is not a known constant; did you mean `F_DUPFD`?"
         );
-        assert!(problem("fcntl", "flags is F_GETFD").ends_with("the arguments that can be compared are cmd, arg"));
+        assert!(
+            problem("fcntl", "flags is F_GETFD").ends_with("the arguments that can be compared are cmd, arg")
+        );
         assert!(problem("read", "fd is SELF").contains("no argument `fd` of read can be compared"));
     }
 

@@ -50,6 +50,11 @@ fn send(message: &[u8], count: usize) {
     let rights = [ControlMessage::ScmRights(&descriptors)];
     let control = if count == 0 { rights.get(..0) } else { Some(rights.as_slice()) };
     // A launcher that does not listen any more is what the test wants to see.
-    let _refused =
-        sendmsg::<()>(stdin.as_raw_fd(), &[IoSlice::new(message)], control.unwrap_or_default(), MsgFlags::empty(), None);
+    let _refused = sendmsg::<()>(
+        stdin.as_raw_fd(),
+        &[IoSlice::new(message)],
+        control.unwrap_or_default(),
+        MsgFlags::empty(),
+        None,
+    );
 }
