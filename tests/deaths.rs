@@ -184,7 +184,8 @@ fn a_module_inherits_no_ignored_signal() {
     let module = rig.started("probe", 1);
     rig.wait_for(&["Z probe ", "asleep"]);
     let status = std::fs::read_to_string(format!("/proc/{module}/status")).unwrap();
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let field =
+        |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
     assert_eq!(field("SigBlk:"), "0000000000000000");
     // SIGPIPE is the one that Rust's own runtime ignores, in the module itself.
     assert_eq!(field("SigIgn:"), "0000000000001000");

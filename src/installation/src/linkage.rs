@@ -11,6 +11,8 @@ use cofferdam_policy::profile::Linkage;
 
 const HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;
+/// The same, between the offsets of two of them.
+const PROGRAM_HEADER_STRIDE: u64 = 56;
 /// A program has about ten; the kernel reads at most 64 KiB of them.
 const MAX_PROGRAM_HEADERS: u64 = 1024;
 /// The longest path of an interpreter, its closing zero included; that of glibc has 28.
@@ -52,8 +54,8 @@ pub fn linkage(image: &File) -> Result<Linkage, String> {
             _ => {}
         }
     }
-    // Without the header, kernels before 5.8 make all memory executable (READ_IMPLIES_EXEC), and glibc makes the
-    // stacks of threads so on every kernel. Linkers have written it for twenty years.
+    // Without the header, kernels before 5.8 make all memory executable (READ_IMPLIES_EXEC), and glibc takes it for
+    // a wish for executable stacks of threads. Every linker writes it.
     if !speaks_of_stack {
         return Err(
             "does not say that its stack is not executable (no PT_GNU_STACK): link it with `-z noexecstack`"
@@ -81,7 +83,7 @@ fn program_headers(image: &File) -> Result<(u64, u64), String> {
         return Err("is an ELF file but not a program".to_owned());
     }
     let count = number::<2>(&header, 56);
-    if usize::try_from(number::<2>(&header, 54)) != Ok(PROGRAM_HEADER_BYTES) || count > MAX_PROGRAM_HEADERS {
+    if number::<2>(&header, 54) != PROGRAM_HEADER_STRIDE || count > MAX_PROGRAM_HEADERS {
         return Err("has a malformed program header table".to_owned());
     }
     Ok((number::<8>(&header, 32), count))
@@ -98,10 +100,9 @@ struct Segment {
 
 impl Segment {
     fn read(image: &File, table: u64, index: u64) -> Result<Self, String> {
-        const STRIDE: u64 = 56;
         let mut header = [0_u8; PROGRAM_HEADER_BYTES];
         index
-            .checked_mul(STRIDE)
+            .checked_mul(PROGRAM_HEADER_STRIDE)
             .and_then(|distance| table.checked_add(distance))
             .and_then(|offset| image.read_exact_at(&mut header, offset).ok())
             .ok_or("has a program header table beyond its end")?;

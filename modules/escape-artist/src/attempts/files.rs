@@ -21,6 +21,7 @@ const PASSWD: &str = "/etc/passwd";
 const LEVELS_UP: usize = 32;
 /// Set-user-ID, and executable for everybody.
 const SET_USER_ID: u32 = 0o4755;
+const OPEN_TO_ALL: u32 = 0o777;
 /// The numbers of /dev/null: a device that harms nobody.
 const NULL_DEVICE: (u64, u64) = (1, 3);
 
@@ -57,6 +58,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         Errno::EPERM,
         create_set_user_id,
     ),
+    Attempt::refused("open-to-others", "let every user write to its directory", Errno::EPERM, open_to_others),
     Attempt::refused("change-owner", "give a file of its own to root", Errno::EPERM, change_owner),
     Attempt::refused("set-attribute", "set an extended attribute", Errno::EPERM, set_attribute),
     Attempt::refused("watch-files", "watch its directory with inotify", Errno::EPERM, watch_files),
@@ -134,6 +136,11 @@ fn create_set_user_id(context: &Context) -> Tried {
     let path = context.data_dir.join("created-set-user-id");
     OpenOptions::new().write(true).create_new(true).mode(SET_USER_ID).open(path)?;
     succeeded("whoever runs it becomes its owner")
+}
+
+fn open_to_others(context: &Context) -> Tried {
+    fs::set_permissions(&context.data_dir, Permissions::from_mode(OPEN_TO_ALL))?;
+    succeeded("any user can plant a link in it")
 }
 
 fn change_owner(context: &Context) -> Tried {
