@@ -27,6 +27,16 @@ static TURN: Mutex<()> = Mutex::new(());
 /// launcher's own helper is forked only from a process that has none.
 struct Namespaces(Child);
 
+/// Only root may send a child into namespaces without a user namespace of its own around them.
+fn root_for(claim: &str) -> bool {
+    if nix::unistd::geteuid().is_root() {
+        return true;
+    }
+    println!("SKIPPED: {claim}: run the tests as root");
+    assert_ne!(std::env::var("REQUIRE_KERNEL").as_deref(), Ok("1"), "{claim}: not run as root");
+    false
+}
+
 impl Namespaces {
     fn new() -> Self {
         let mut command = Command::new("unshare");
@@ -137,6 +147,9 @@ fn pass_once(plan: &Plan) -> Passage {
 
 #[test]
 fn the_child_allocates_and_frees_nothing_on_its_way_to_exec() {
+    if !root_for("what a child does between clone and exec") {
+        return;
+    }
     let namespaces = Namespaces::new();
     let (plan, _listener_arrives_here) = plan(&namespaces);
     let passage = pass(&plan);
@@ -146,6 +159,9 @@ fn the_child_allocates_and_frees_nothing_on_its_way_to_exec() {
 
 #[test]
 fn the_child_allocates_and_frees_nothing_on_its_way_to_a_failure() {
+    if !root_for("what a child does between clone and exec") {
+        return;
+    }
     let namespaces = Namespaces::new();
     let (mut plan, _listener_arrives_here) = plan(&namespaces);
     plan.program = raise(&File::open("/dev/null").unwrap()).unwrap();
@@ -157,6 +173,9 @@ fn the_child_allocates_and_frees_nothing_on_its_way_to_a_failure() {
 
 #[test]
 fn a_descriptor_too_many_is_found_before_exec() {
+    if !root_for("what a child does between clone and exec") {
+        return;
+    }
     let namespaces = Namespaces::new();
     let (mut plan, _listener_arrives_here) = plan(&namespaces);
     // As if something below the listener's place had been left open or closed.
