@@ -20,10 +20,15 @@ use crate::sys::parent;
 /// The largest program, in bytes: a bound on the memory a module's file can cost the launcher.
 pub(crate) const MAX_PROGRAM_BYTES: u64 = 512 * 1024 * 1024;
 
+/// All programs together, in bytes: their memory files are the launcher's memory, and nobody's cgroup limits it.
+pub(crate) const MAX_ALL_PROGRAMS_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
 /// A program, held in memory that nobody can change any more.
 #[derive(Debug)]
 pub struct Program {
     image: OwnedFd,
+    /// How many bytes it has.
+    pub size: u64,
     /// How it is linked.
     pub linkage: Linkage,
     /// The SHA-256 of its bytes.
@@ -103,7 +108,7 @@ impl Program {
         let seals =
             SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&image, FcntlArg::F_ADD_SEALS(seals)).map_err(system("seal the program"))?;
-        Ok(Self { image: image.into(), linkage, hash: ProgramHash(hash.finalize().into()) })
+        Ok(Self { image: image.into(), size: copied, linkage, hash: ProgramHash(hash.finalize().into()) })
     }
 
     pub(crate) fn image(&self) -> BorrowedFd<'_> {

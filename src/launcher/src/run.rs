@@ -20,7 +20,7 @@ use crate::host::{Host, close_on_exec_all, modules_for_descriptors};
 use crate::identity::{assign, assign_core, make_directory};
 use crate::layers::Layers;
 use crate::log;
-use crate::program::Program;
+use crate::program::{MAX_ALL_PROGRAMS_BYTES, Program};
 use crate::start::Launcher;
 use crate::supervisor::{Module, Parts, Supervisor};
 use crate::sweeper::Sweeper;
@@ -155,6 +155,7 @@ fn load(launcher: Launcher, installation: Installation, options: &Options) -> Re
     }
     let names: Vec<String> = installation.order.iter().map(ToString::to_string).collect();
     let mut homes = assign(launcher.host(), uid_base, &config.modules.data_dir, &names)?;
+    let mut programs_bytes = core.program_bytes();
     let mut modules = std::collections::BTreeMap::new();
     let mut roster = Vec::new();
     for name in &installation.order {
@@ -162,6 +163,11 @@ fn load(launcher: Launcher, installation: Installation, options: &Options) -> Re
         let Some(home) = homes.remove(name.as_str()) else { continue };
         let loaded = home.and_then(|home| {
             let program = open_program(installed)?;
+            let with_this = programs_bytes.saturating_add(program.size);
+            if with_this > MAX_ALL_PROGRAMS_BYTES {
+                return Err(too_much(installed));
+            }
+            programs_bytes = with_this;
             let profile = installation.profile(installed, program.linkage, &tables);
             launcher.load(profile, program, home)
         });
@@ -187,6 +193,14 @@ fn open_program(installed: &Installed) -> Result<Program, Error> {
         entry_point,
         installed.manifest.name().as_str(),
     )
+}
+
+fn too_much(installed: &Installed) -> Error {
+    Error::Program {
+        path: installed.directory.join(installed.manifest.entry_point().as_str()),
+        problem: format!("makes all programs more than {} MiB", MAX_ALL_PROGRAMS_BYTES / (1024 * 1024)),
+        remedy: "strip debug information, or name fewer modules in modules.enabled_modules",
+    }
 }
 
 fn entry(installed: &Installed, loaded: &crate::start::Loaded) -> RosterEntry {

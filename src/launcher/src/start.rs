@@ -55,6 +55,10 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    pub(crate) fn program_bytes(&self) -> u64 {
+        self.program.size
+    }
+
     /// What confines it.
     #[must_use]
     pub fn profile(&self) -> &Profile {

@@ -128,8 +128,6 @@ impl Supervisor {
         if std::mem::replace(&mut core.serves, true) {
             log::line("core", "error: it says twice that it is ready");
             core.subject.kill();
-        } else {
-            log::line("core", "ready");
         }
     }
 
