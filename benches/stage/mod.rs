@@ -61,7 +61,7 @@ impl Stage {
             CgroupHost::settle(&format!("bench-{}", std::process::id()), &CgroupRoot::Auto).unwrap();
         let scratch = folder.path().join("scratch");
         fs::create_dir(&scratch).unwrap();
-        let launcher = Launcher::new(host, Some(cgroups), layers, scratch);
+        let launcher = Launcher::new(host, Some(cgroups), layers, scratch).unwrap();
         Self { launcher, tables: Tables::builtin(), folder, loaded: 0 }
     }
 

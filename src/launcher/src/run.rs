@@ -115,7 +115,7 @@ fn settle(installation: &Installation, instance: &str, scratch: PathBuf) -> Resu
     if !missing.is_empty() {
         log::line("launcher", &format!("WEAKENED, as the config allows: no {}", missing.join(", no ")));
     }
-    Ok(Launcher::new(host, cgroups, layers, scratch))
+    Launcher::new(host, cgroups, layers, scratch)
 }
 
 /// Names this launcher's cgroups: the same for the same state directory, so that leftovers are found, and another

@@ -82,9 +82,17 @@ pub struct Prepared {
 
 impl Launcher {
     /// Takes over what was found out about the host.
-    #[must_use]
-    pub fn new(host: Host, cgroups: Option<CgroupHost>, layers: Layers, scratch: PathBuf) -> Self {
-        Self { host, cgroups, layers, scratch, stack: ChildStack::new() }
+    ///
+    /// # Errors
+    /// When there is no memory for a child's stack.
+    pub fn new(
+        host: Host,
+        cgroups: Option<CgroupHost>,
+        layers: Layers,
+        scratch: PathBuf,
+    ) -> Result<Self, Error> {
+        let stack = ChildStack::new().map_err(system("map a stack for children"))?;
+        Ok(Self { host, cgroups, layers, scratch, stack })
     }
 
     /// What was found out about the host.

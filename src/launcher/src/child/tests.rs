@@ -135,7 +135,7 @@ fn pass(plan: &Plan) -> Passage {
 
 fn pass_once(plan: &Plan) -> Passage {
     use std::os::fd::AsFd;
-    let mut stack = ChildStack::new();
+    let mut stack = ChildStack::new().unwrap();
     let new = NewNamespaces(libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP);
     let region = Region::new(ALLOCATOR);
     let child = clone_and_wait(&mut stack, new, None, run, plan).unwrap();
@@ -191,7 +191,7 @@ fn the_counter_sees_what_a_child_allocates() {
         sys::child::exit(0)
     }
     let _turn = TURN.lock().unwrap();
-    let mut stack = ChildStack::new();
+    let mut stack = ChildStack::new().unwrap();
     let region = Region::new(ALLOCATOR);
     let child = clone_and_wait(&mut stack, NewNamespaces(0), None, allocate, &()).unwrap();
     assert!(region.change().allocations >= 1);

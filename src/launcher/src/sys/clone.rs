@@ -5,9 +5,13 @@
 //! so the two never run at once. No glibc wrapper knows clone3, and the child must not return into the
 //! parent's frames: hence the few instructions of assembly.
 
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 
 use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
 /// What clone3(2) takes, `CLONE_ARGS_SIZE_VER2`.
 #[repr(C, align(8))]
@@ -34,13 +38,39 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// The child's stack between clone and exec. The deepest path of `child.rs` uses under 4 KiB in a debug build.
 pub(crate) const CHILD_STACK_BYTES: usize = 128 * 1024;
 
+/// Below the stack nothing can be written: a child that needed more would end there and not in the launcher's heap.
+const GUARD_BYTES: usize = 4096;
+
 /// A stack for one child, reused for every start.
-pub(crate) struct ChildStack(Box<[u8]>);
+pub(crate) struct ChildStack(NonNull<c_void>);
 
 impl ChildStack {
-    /// Allocates the stack.
-    pub(crate) fn new() -> Self {
-        Self(vec![0; CHILD_STACK_BYTES].into_boxed_slice())
+    /// Maps the stack and its guard.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let whole = NonZeroUsize::MIN.saturating_add(CHILD_STACK_BYTES + GUARD_BYTES - 1);
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping, at an address of the kernel's choice.
+        let base =
+            unsafe { mmap_anonymous(None, whole, access, MapFlags::MAP_PRIVATE | MapFlags::MAP_STACK) }?;
+        let stack = Self(base);
+        // SAFETY: the first page of the mapping that was just made, which nothing refers to.
+        unsafe { mprotect(base, GUARD_BYTES, ProtFlags::PROT_NONE) }?;
+        Ok(stack)
+    }
+
+    /// The lowest address that the child may use.
+    fn lowest(&self) -> u64 {
+        address(self.0.as_ptr()) + u64::try_from(GUARD_BYTES).unwrap_or(0)
+    }
+}
+
+impl Drop for ChildStack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping of `new`, whole; no child runs on it: whoever cloned one has waited.
+        let _cannot_fail = unsafe { munmap(self.0, CHILD_STACK_BYTES + GUARD_BYTES) };
     }
 }
 
@@ -77,8 +107,8 @@ pub(crate) fn clone_and_wait<T>(
         flags: u64::from(flags.cast_unsigned()) | CLONE_CLEAR_SIGHAND,
         pidfd: address(&raw mut pidfd),
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
-        stack: address(stack.0.as_mut_ptr()),
-        stack_size: u64::try_from(stack.0.len()).unwrap_or(0),
+        stack: stack.lowest(),
+        stack_size: u64::try_from(CHILD_STACK_BYTES).unwrap_or(0),
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {
