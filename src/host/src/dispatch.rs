@@ -17,9 +17,12 @@ use crate::events::Mailbox;
 use crate::session::Module;
 use crate::throttle::{Throttle, TokenBucket, and_more};
 
-/// Replies of the size of a block that one module may have in the making or waiting to be read. A block is at
-/// most 4 MB, so that sixteen modules that ask and never read make the core hold 256 MB of its 1 GiB.
+/// Replies of the size of a block that one module may have in the making or waiting to be read.
 const MAX_LARGE: usize = 4;
+
+/// The same for all modules together. A block is at most 4 MB, so that modules that ask and never read make the
+/// core hold 256 MB of its 1 GiB, however many they are.
+pub(crate) const MAX_LARGE_IN_ALL: usize = 64;
 
 /// How long the node may take to answer a call. A node that verifies a block can be silent
 /// for tens of seconds; a module that has waited a minute would rather know.
@@ -47,7 +50,14 @@ pub(crate) struct Caller {
 pub(crate) struct Answer {
     pub(crate) result: Result<ResponsePayload, ApiError>,
     /// To be kept until a large reply is written.
-    pub(crate) large: Option<OwnedSemaphorePermit>,
+    pub(crate) large: Option<LargePlace>,
+}
+
+/// The right to hold one large reply, among the caller's and among everybody's.
+#[derive(Debug)]
+pub(crate) struct LargePlace {
+    _of_caller: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
 }
 
 /// How much memory the reply to a call may take.
@@ -125,16 +135,23 @@ where
             return Answer { result: Err(denied.into()), large: None };
         }
     };
-    // Waiting for a place is waiting for the module to read what it asked for: no deadline of the host's.
     let large = match <Host as Handle<C>>::REPLY {
         ReplySize::Small => None,
-        ReplySize::Large => Arc::clone(&caller.large).acquire_owned().await.ok(),
+        ReplySize::Large => large_place(host, caller).await,
     };
     let result = match timeout(CALL_DEADLINE, host.handle(caller, call)).await {
         Ok(result) => result.map(C::respond),
         Err(_elapsed) => Err(too_slow::<C>(host)),
     };
     Answer { result, large }
+}
+
+/// Waits for a place, which is waiting for modules to read what they asked for: they have a deadline for that,
+/// so that this needs none. The caller's own comes first, so that nobody queues for the others' more than a few.
+async fn large_place(host: &Host, caller: &Caller) -> Option<LargePlace> {
+    let of_caller = Arc::clone(&caller.large).acquire_owned().await.ok()?;
+    let of_all = Arc::clone(host.large_replies()).acquire_owned().await.ok()?;
+    Some(LargePlace { _of_caller: of_caller, _of_all: of_all })
 }
 
 fn too_slow<C: Call>(host: &Host) -> ApiError {

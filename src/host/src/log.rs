@@ -97,6 +97,13 @@ fn push_escaped(line: &mut String, text: &str, max_bytes: usize) -> bool {
     true
 }
 
+/// The text as a log line would have it, for those who may print it elsewhere.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut line = String::new();
+    push_escaped(&mut line, text, MAX_LINE_BYTES);
+    line
+}
+
 /// Controls (newlines and the escapes of terminals among them), separators of lines, marks that reorder text,
 /// and the invisible ones. The backslash too, so that an escape can't be forged.
 fn needs_escape(letter: char) -> bool {

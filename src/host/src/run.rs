@@ -1,7 +1,7 @@
 //! The core from its start to its end: the control socket, the roster, the node, the modules.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +29,9 @@ const ROSTER_DEADLINE: Duration = Duration::from_secs(30);
 /// How long work that blocks may go on when everything else has ended: a write to the chain's file.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
+/// The core's state directory, as the operator's configuration names it.
+const STATE_ON_HOST: &str = "<state_dir>/core";
+
 /// Why the core ended, other than by being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum CoreError {
@@ -42,8 +45,16 @@ pub enum CoreError {
     #[error("the launcher sent no roster within {} s (are cofferdam and cofferdam-launcher of one build?)", ROSTER_DEADLINE.as_secs())]
     NoRoster,
     /// The node cannot be used.
-    #[error("node: {0}")]
-    Node(#[from] NodeError),
+    #[error("the node cannot be used")]
+    Node(#[source] NodeError),
+    /// A file of the development chain cannot be used. Its error names it as the sandbox sees it.
+    #[error("the development chain cannot be used (outside the sandbox its file is {})", on_host.display())]
+    ChainFile {
+        /// Where the operator finds it, from the configuration's `state_dir`.
+        on_host: PathBuf,
+        /// What is wrong with it.
+        source: NodeError,
+    },
     /// A mistake in the core.
     #[error("a task of the core ended: {0}")]
     Task(String),
@@ -101,7 +112,8 @@ async fn serve_modules(
     state_dir: &Path,
 ) -> Result<(), CoreError> {
     let roster = receive_roster(&mut reports).await?;
-    let node = backend::open(roster.node, state_dir, launcher.clone()).await?;
+    let node = backend::open(roster.node, state_dir, launcher.clone()).await;
+    let node = node.map_err(|error| unusable(error, state_dir))?;
     tracing::info!("ready; modules: {}; node: {} ({})", roster.modules.len(), node.label(), node.chain());
     let hub = Hub::new(first_cursor(SystemTime::now()));
     let feed = publish_chain(node.follow(None), Arc::clone(&hub));
@@ -111,6 +123,15 @@ async fn serve_modules(
         supervised = supervisor.run() => Ok(supervised?),
         () = feed => Err(CoreError::Task("the one that follows the chain".to_owned())),
     }
+}
+
+fn unusable(error: NodeError, state_dir: &Path) -> CoreError {
+    if let NodeError::Storage { path, .. } = &error
+        && let Ok(below) = path.strip_prefix(state_dir)
+    {
+        return CoreError::ChainFile { on_host: Path::new(STATE_ON_HOST).join(below), source: error };
+    }
+    CoreError::Node(error)
 }
 
 struct Roster {

@@ -40,13 +40,21 @@ impl TokenBucket {
     /// # Errors
     /// [`RetryAfter`] if the bucket is empty; then nothing is taken.
     pub(crate) fn take(&mut self) -> Result<(), RetryAfter> {
+        self.take_many(1)
+    }
+
+    /// Takes `count` at once, as soon as there is one: the others may be drawn from what is still to come.
+    ///
+    /// # Errors
+    /// As [`TokenBucket::take`].
+    pub(crate) fn take_many(&mut self, count: u32) -> Result<(), RetryAfter> {
         let now = Instant::now();
         let full_at = self.full_at.max(now);
         let missing = full_at.duration_since(now).saturating_sub(self.tolerance);
         if !missing.is_zero() {
             return Err(RetryAfter(missing));
         }
-        self.full_at = full_at.checked_add(self.period).unwrap_or(full_at);
+        self.full_at = full_at.checked_add(self.period.saturating_mul(count)).unwrap_or(full_at);
         Ok(())
     }
 }
@@ -96,6 +104,13 @@ mod tests {
         tokio::time::advance(Duration::from_millis(10)).await;
         assert_eq!(bucket.take(), Ok(()));
         assert_eq!(bucket.take(), Err(RetryAfter(Duration::from_millis(10))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_costs_more_is_paid_for_by_whoever_comes_next() {
+        let mut bucket = TokenBucket::new(Duration::from_millis(10), 2);
+        assert_eq!(bucket.take_many(5), Ok(()));
+        assert_eq!(bucket.take(), Err(RetryAfter(Duration::from_millis(40))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use cofferdam_sdk::{
     RequestPayload, ResponsePayload, SdkError,
 };
 use fake_host::{FakeHost, LIMITS, connect, connected, welcome};
+use tokio::task::JoinSet;
 
 fn unloaded(cursor: u64) -> ModuleMessage {
     ModuleMessage::Event(EventMessage::new(cursor, EventPayload::ModuleUnloaded { name: "x".to_owned() }))
@@ -282,25 +283,28 @@ async fn a_block_of_several_megabytes_arrives_whole() {
     assert!(reply.unwrap().unwrap() == block);
 }
 
+/// Starts to log more than the buffer of any socket holds, as long as the host takes lines.
+fn log_at_length(node: &cofferdam_sdk::NodeApi) -> (Vec<String>, JoinSet<Result<(), SdkError>>) {
+    let lines: Vec<_> = ('a'..='t').map(|letter| letter.to_string().repeat(60_000)).collect();
+    let mut calls = JoinSet::new();
+    for line in lines.clone() {
+        let node = node.clone();
+        calls.spawn(async move { node.log(LogLevel::Info, line).await });
+    }
+    (lines, calls)
+}
+
 #[tokio::test]
-async fn requests_larger_than_the_sockets_buffer_arrive_whole_and_in_order() {
+async fn requests_beyond_the_sockets_buffer_arrive_whole_and_in_order() {
     let (integration, mut session) = connected(LIMITS).await;
-    let node = integration.node_api();
-    let (long, short) = ("l".repeat(4_000_000), "s".to_owned());
-    let serving = async {
-        for message in [&long, &short] {
-            let request = session.next_request().await;
-            let expected = RequestPayload::Log { level: LogLevel::Info, message: message.clone() };
-            assert!(request.payload == expected, "the line arrives as it was sent");
-            session.answer(request.correlation_id, Ok(ResponsePayload::Log(()))).await;
-        }
-    };
-    let calls = async {
-        tokio::join!(node.log(LogLevel::Info, long.clone()), node.log(LogLevel::Info, short.clone()))
-    };
-    let ((first, second), ()) = tokio::join!(calls, serving);
-    first.unwrap();
-    second.unwrap();
+    let (lines, calls) = log_at_length(&integration.node_api());
+    for message in lines {
+        let request = session.next_request().await;
+        let expected = RequestPayload::Log { level: LogLevel::Info, message };
+        assert!(request.payload == expected, "the line arrives as it was sent");
+        session.answer(request.correlation_id, Ok(ResponsePayload::Log(()))).await;
+    }
+    assert!(calls.join_all().await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
@@ -321,12 +325,16 @@ async fn a_request_over_the_hosts_limit_fails_alone_and_the_session_goes_on() {
 async fn a_call_that_is_given_up_leaves_no_half_frame_behind() {
     let (integration, mut session) = connected(LIMITS).await;
     let node = integration.node_api();
-    let long = "l".repeat(4_000_000);
-    let given_up = tokio::time::timeout(Duration::from_millis(20), node.log(LogLevel::Info, long)).await;
-    assert!(given_up.is_err());
+    let (_, mut calls) = log_at_length(&node);
+    assert!(tokio::time::timeout(Duration::from_millis(20), calls.join_next()).await.is_err());
+    calls.shutdown().await;
     let serving = async {
-        session.next_request().await;
-        let request = session.next_request().await;
+        let request = loop {
+            let request = session.next_request().await;
+            if request.payload == RequestPayload::GetBlockHeight {
+                break request;
+            }
+        };
         session.answer(request.correlation_id, height(1)).await;
     };
     let (reply, ()) = tokio::join!(node.get_block_height(), serving);

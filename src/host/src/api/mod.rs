@@ -10,7 +10,10 @@ mod subscribe;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use self::failure::Faults;
+use crate::dispatch::MAX_LARGE_IN_ALL;
 use crate::events::{Attachment, Hub};
 use crate::node::Node;
 
@@ -19,18 +22,38 @@ use crate::node::Node;
 pub(crate) struct Host {
     node: Node,
     hub: Arc<Hub>,
-    faults: Faults,
+    faults: Arc<Faults>,
+    large_replies: Arc<Semaphore>,
 }
 
 impl Host {
     /// A host that answers from `node` and `hub`.
     pub(crate) fn new(node: Node, hub: Arc<Hub>) -> Self {
-        Self { node, hub, faults: Faults::new() }
+        let large_replies = Arc::new(Semaphore::new(MAX_LARGE_IN_ALL));
+        Self { node, hub, faults: Arc::new(Faults::new()), large_replies }
+    }
+
+    /// The same host for one session, whose calls wait for no other session's.
+    pub(crate) fn for_session(&self) -> Self {
+        let (hub, faults) = (Arc::clone(&self.hub), Arc::clone(&self.faults));
+        let large_replies = Arc::clone(&self.large_replies);
+        Self { node: self.node.for_caller(), hub, faults, large_replies }
     }
 
     /// What stands behind the answers, for people.
     pub(crate) fn node_label(&self) -> &'static str {
         self.node.label()
+    }
+
+    /// A host with room for so many large replies.
+    #[cfg(test)]
+    pub(crate) fn with_large_replies(self, places: usize) -> Self {
+        Self { large_replies: Arc::new(Semaphore::new(places)), ..self }
+    }
+
+    /// The places for large replies, of all sessions.
+    pub(crate) fn large_replies(&self) -> &Arc<Semaphore> {
+        &self.large_replies
     }
 
     /// Where events are published.

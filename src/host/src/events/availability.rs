@@ -27,6 +27,11 @@ const UNTOLD: &[EventType] = &[
     EventType::MessageSent,
 ];
 
+/// Whether any event of this type will ever come.
+pub(super) fn is_published(event_type: EventType) -> bool {
+    LIVE.contains(&event_type) || DERIVED.contains(&event_type)
+}
+
 /// What can be expected of `event_type`.
 pub(crate) fn availability(event_type: EventType) -> Availability {
     if LIVE.contains(&event_type) {

@@ -148,7 +148,8 @@ impl Hub {
         }
         mailbox.want(types);
         let after = state.replay.partition_point(|event| event.cursor <= cursor);
-        mailbox.rewind(state.forgotten_since(cursor), state.replay.range(after..));
+        let lost = state.forgotten_since(cursor);
+        mailbox.rewind(lost, state.replay.range(after..), state.farewell.as_ref());
         Ok(newest)
     }
 

@@ -11,6 +11,7 @@ use cofferdam_protocol::{EventMessage, EventPayload, EventType};
 use tokio::sync::Notify;
 
 use super::EncodedEvent;
+use super::availability::is_published;
 use crate::session::wire;
 
 /// How many events wait for one module at most. Events are shared and below 3 KiB, so that even a full queue
@@ -60,9 +61,10 @@ impl Lost {
 }
 
 impl Mailbox {
-    /// Adds event types to what is taken.
+    /// Adds event types to what is taken. Those that nobody publishes are not kept: a module can name four
+    /// billion of them.
     pub(super) fn want(&self, types: &[EventType]) {
-        self.lock().wanted.extend(types);
+        self.lock().wanted.extend(types.iter().copied().filter(|event_type| is_published(*event_type)));
     }
 
     /// Takes the event if its type is wanted.
@@ -82,12 +84,23 @@ impl Mailbox {
     }
 
     /// Puts what had been sent since some cursor in the place of what waits; `lost` is what came before it.
-    pub(super) fn rewind<'e>(&self, lost: Option<Lost>, events: impl Iterator<Item = &'e EncodedEvent>) {
+    /// The farewell is not a matter of subscriptions or cursors: if there was one it is said again, in its
+    /// place among the events or else before them.
+    pub(super) fn rewind<'e>(
+        &self,
+        lost: Option<Lost>,
+        events: impl Iterator<Item = &'e EncodedEvent> + Clone,
+        farewell: Option<&EncodedEvent>,
+    ) {
+        let is_farewell = |event: &EncodedEvent| farewell.is_some_and(|said| said.cursor == event.cursor);
         let mut state = self.lock();
         state.queue.clear();
         state.lost = lost;
+        if let Some(farewell) = farewell.filter(|_| !events.clone().any(is_farewell)) {
+            state.push(farewell.clone());
+        }
         for event in events {
-            if state.wanted.contains(&event.event_type) {
+            if state.wanted.contains(&event.event_type) || is_farewell(event) {
                 state.push(event.clone());
             }
         }
@@ -160,6 +173,20 @@ mod tests {
         mailbox.want(&[EventType::ModuleUnloaded]);
         mailbox.offer(&event(2));
         assert_eq!(drain(&mailbox).iter().map(|event| event.cursor).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn types_that_nobody_publishes_are_not_kept_however_many_are_named() {
+        let mailbox = Mailbox::default();
+        for first in (0..10_000).step_by(100) {
+            let unknown: Vec<_> =
+                (first..first + 100).map(|tag| EventType::from_tag(1_000_000 + tag)).collect();
+            mailbox.want(&unknown);
+        }
+        mailbox.want(EventType::ALL);
+        let wanted = mailbox.lock().wanted.clone();
+        assert!(wanted.len() <= EventType::ALL.len(), "{}", wanted.len());
+        assert!(wanted.contains(&EventType::NewBlock) && !wanted.contains(&EventType::PeerConnected));
     }
 
     proptest! {

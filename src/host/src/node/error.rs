@@ -98,8 +98,8 @@ pub enum NodeError {
     },
     /// The point to follow from is not on any chain the node knows, so no path leads from it.
     #[error(
-        "the node does not know block {hash} at height {height}, from which events should go on: \
-         start again from the node's tip, and treat what happened in between as unknown"
+        "the node does not know block {hash} at height {height}, from which events should go on \
+         (was its data directory replaced?)"
     )]
     LostTrack {
         /// The last block whose event was delivered.
@@ -129,14 +129,14 @@ impl NodeError {
             | Self::Forbidden { .. }
             | Self::IndexRequired { .. }
             | Self::Unsupported { .. }
-            | Self::Storage { .. }
-            | Self::LostTrack { .. } => true,
+            | Self::Storage { .. } => true,
             Self::NotReady { .. }
             | Self::Pruned { .. }
             | Self::Unreachable { .. }
             | Self::Malformed { .. }
             | Self::Rpc { .. }
-            | Self::Rejected { .. } => false,
+            | Self::Rejected { .. }
+            | Self::LostTrack { .. } => false,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The task that keeps a follower on the node's tip and delivers its events.
 //!
 //! Nothing is delivered out of order, nothing is skipped: while the consumer is slow the task waits for
-//! it, and looks at the node again only then. A hint from the node merely ends a pause early.
+//! it, and looks at the node again only then. A hint from the node merely ends a pause early. Only where the
+//! node no longer knows the chain that was followed does it go on elsewhere, and says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(super) struct Pace {
 pub(super) fn spawn<V: ChainView + 'static>(view: V, from: Option<ChainPoint>, pace: Pace) -> Following {
     let (events, events_out) = mpsc::channel(EVENT_QUEUE);
     let (status, status_out) = watch::channel(NodeStatus::Starting);
-    let mut feed = Feed { view, events, status, follower: from.map(Follower::new) };
+    let mut feed = Feed { view, events, status, follower: from.map(Follower::new), gap: false };
     tokio::spawn(async move { feed.run(pace).await });
     Following { events: events_out, status: status_out }
 }
@@ -52,6 +53,8 @@ struct Feed<V> {
     events: mpsc::Sender<ChainEvent>,
     status: watch::Sender<NodeStatus>,
     follower: Option<Follower>,
+    /// What is delivered next does not go on from what was delivered last.
+    gap: bool,
 }
 
 /// Why a feed stopped for the moment.
@@ -79,6 +82,9 @@ impl<V: ChainView> Feed<V> {
                 }
                 Err(Halt::Abandoned) => return,
                 Err(Halt::Failed(error)) => {
+                    if matches!(error, NodeError::LostTrack { .. }) {
+                        self.abandon(&error);
+                    }
                     let operator = error.needs_operator();
                     let pause = if operator { RETRY_LONGEST } else { retry };
                     retry = retry.saturating_mul(2).min(RETRY_LONGEST);
@@ -100,7 +106,12 @@ impl<V: ChainView> Feed<V> {
     /// Delivers everything between the last event and the node's tip.
     async fn catch_up(&mut self) -> Result<ChainPoint, Halt> {
         let best = self.view.best().await?;
-        let follower = self.follower.get_or_insert_with(|| Follower::new(best.point));
+        let kept = self.follower.take();
+        let begun = match kept {
+            Some(follower) => follower,
+            None => self.begin(best.point).await?,
+        };
+        let follower = self.follower.insert(begun);
         if best.catching_up && best.point.height < follower.tip().height {
             // A node that replays its blocks after a crash passes through heights it had already left:
             // following it down would undo blocks that are about to come back.
@@ -131,6 +142,32 @@ impl<V: ChainView> Feed<V> {
         }
     }
 
+    /// Where to begin. A tip that is not where the node says it is would be followed down, block by block.
+    async fn begin(&mut self, tip: ChainPoint) -> Result<Follower, NodeError> {
+        if self.view.hash_at(tip.height).await? != Some(tip.hash) {
+            let reason = format!("it names {tip} as its tip, and another block or none by that height");
+            return Err(NodeError::malformed("getblockchaininfo", reason));
+        }
+        let below = match tip.height.checked_sub(1).filter(|_| self.gap) {
+            // After a gap the tip itself is told, whose header shows that it does not go on from before.
+            Some(height) => self.view.header(tip.hash).await?.map(|header| (header.prev_blockhash, height)),
+            None => None,
+        };
+        self.gap = false;
+        Ok(Follower::new(below.map_or(tip, |(hash, height)| ChainPoint { hash, height })))
+    }
+
+    /// Gives up the chain that was followed: the node has another, and no way leads there.
+    fn abandon(&mut self, error: &NodeError) {
+        tracing::error!(
+            %error,
+            "events go on from the node's tip: the blocks in between are told to nobody, and modules have \
+             to ask for them"
+        );
+        self.follower = None;
+        self.gap = true;
+    }
+
     /// Publishes the status, and logs it where it says something new.
     fn report(&self, status: NodeStatus) {
         let changed = match (&*self.status.borrow(), &status) {
@@ -149,3 +186,6 @@ impl<V: ChainView> Feed<V> {
         self.status.send_replace(status);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ pub use feed::Following;
 pub use follower::{Best, ChainView, Follower, Step};
 pub use types::{Chain, ChainEvent, ChainInfo, ChainPoint, NodeStatus, UnknownChain, Utxo};
 
-/// A node of either kind. Cheap to clone; all clones share connections and state.
+/// A node of either kind. Cheap to clone; all clones share connections and state, and are one caller.
 #[derive(Debug, Clone)]
 pub enum Node {
     /// The development chain inside this process.
@@ -47,6 +47,17 @@ impl Node {
     #[must_use]
     pub fn label(&self) -> &'static str {
         ask!(self, backend => backend.label())
+    }
+
+    /// The same node for another caller. Each has its own share of the calls that a node can serve at once,
+    /// so that nobody waits for all that somebody else has asked.
+    #[must_use]
+    pub fn for_caller(&self) -> Self {
+        match self {
+            // In memory, no call waits for another.
+            Self::Embedded(chain) => Self::Embedded(chain.clone()),
+            Self::Bitcoind(node) => Self::Bitcoind(node.for_caller()),
+        }
     }
 
     /// The chain being followed.

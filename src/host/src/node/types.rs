@@ -85,7 +85,9 @@ impl fmt::Display for ChainPoint {
 }
 
 /// What changed in the active chain. Played in order from the point where following began, these events
-/// always describe a chain: each `Disconnected` names the block on top, each `Connected` builds on it.
+/// always describe a chain: each `Disconnected` names the block on top, each `Connected` builds on it. The one
+/// exception is a node that no longer knows the chain that was followed: then the next event is `Connected`
+/// with the node's tip, whose header names another parent, and what happened in between is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainEvent {
     /// A block was put on top of the active chain.

@@ -128,6 +128,18 @@ async fn a_module_that_breaks_the_protocol_is_stopped_and_the_core_goes_on() {
     assert!(again.response().await.1.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_session_does_not_outlive_its_process_whoever_holds_the_connection() {
+    let core = core(0).await;
+    let mut held = core.open_module().await;
+    core.exited(End::Signaled { signal: 9 });
+    let end = tokio::time::timeout(std::time::Duration::from_secs(60), held.next()).await;
+    assert_eq!(end.unwrap(), None);
+    let mut again = core.open_module().await;
+    again.call(1, GetBlockHeight {}).await;
+    assert!(again.response().await.1.is_ok());
+}
+
 #[tokio::test]
 async fn use_of_limits_is_logged_under_the_modules_name() {
     let (log, _guard) = Captured::start();
@@ -157,4 +169,18 @@ async fn whatever_comes_before_the_roster_ends_the_core() {
     let state = tempfile::tempdir().unwrap();
     launcher.report(&Report::Shutdown { grace_ms: 1 }, &[]);
     assert!(matches!(serve_launcher(socket, state.path()).await, Err(CoreError::NoRoster)));
+}
+
+#[tokio::test]
+async fn a_damaged_chain_is_told_once_and_with_its_place_outside_the_sandbox() {
+    let (log, _guard) = Captured::start();
+    let (launcher, socket) = FakeLauncher::new();
+    let state = tempfile::tempdir().unwrap();
+    std::fs::create_dir(state.path().join("chain")).unwrap();
+    std::fs::write(state.path().join("chain/blocks.dat"), "these are the notes of somebody else").unwrap();
+    let node = NodeSettings::Embedded { block_interval_ms: 0 };
+    launcher.report(&Report::Roster { modules: Vec::new(), node, restart: Restart::OnFailure }, &[]);
+    tell(&serve_launcher(socket, state.path()).await.unwrap_err());
+    assert_eq!(log.text().matches("no block file").count(), 1, "{}", log.text());
+    assert!(log.text().contains("<state_dir>/core/chain/blocks.dat"), "{}", log.text());
 }

@@ -1,10 +1,12 @@
 //! Reads frames from a module: bounded, piece by piece, and safe to stop waiting for at any moment.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use cofferdam_protocol::{FrameDecoder, HostMessage};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::OwnedReadHalf;
+use tokio::time::{Instant, timeout_at};
 
 use super::{SessionEnd, is_gone};
 
@@ -14,6 +16,10 @@ const READ_BYTES: usize = 16 * 1024;
 /// The longest handshake: three names and two versions.
 const MAX_HELLO_BYTES: usize = 4096;
 
+/// How long a frame may take from its first byte to its last. It is written at once, and while it is unfinished
+/// the host holds what came of it.
+const FRAME_DEADLINE: Duration = Duration::from_secs(30);
+
 /// The reading half of a module's connection.
 #[derive(Debug)]
 pub(super) struct Input {
@@ -22,13 +28,15 @@ pub(super) struct Input {
     buffer: Box<[u8]>,
     /// Which part of `buffer` was read and not yet decoded.
     unread: Range<usize>,
+    /// When the first byte of an unfinished frame was decoded.
+    begun: Option<Instant>,
 }
 
 impl Input {
     /// Takes nothing longer than a handshake, until [`Input::open`].
     pub(super) fn new(half: OwnedReadHalf) -> Self {
         let decoder = FrameDecoder::with_limit(MAX_HELLO_BYTES);
-        Self { half, decoder, buffer: vec![0; READ_BYTES].into(), unread: 0..0 }
+        Self { half, decoder, buffer: vec![0; READ_BYTES].into(), unread: 0..0, begun: None }
     }
 
     /// The handshake is over: from now on a frame may have the length of its direction. Must be called
@@ -47,10 +55,26 @@ impl Input {
             let frame = self.decoder.next_frame(&mut unread);
             self.unread.start = self.unread.end.saturating_sub(unread.len());
             match frame.map_err(|error| SessionEnd::Violation(error.to_string()))? {
-                Some(body) => return Ok(body),
-                None => self.fill().await?,
+                Some(body) => {
+                    self.begun = None;
+                    return Ok(body);
+                }
+                None => self.fill_in_time().await?,
             }
         }
+    }
+
+    /// Waits for more: for ever between two frames, but not inside one.
+    async fn fill_in_time(&mut self) -> Result<(), SessionEnd> {
+        if self.decoder.finish().is_ok() {
+            return self.fill().await;
+        }
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let deadline = begun.checked_add(FRAME_DEADLINE).unwrap_or(begun);
+        timeout_at(deadline, self.fill()).await.unwrap_or_else(|_elapsed| {
+            let seconds = FRAME_DEADLINE.as_secs();
+            Err(SessionEnd::Violation(format!("a message was begun and not finished within {seconds} s")))
+        })
     }
 
     async fn fill(&mut self) -> Result<(), SessionEnd> {

@@ -7,10 +7,13 @@
 mod handshake;
 mod input;
 mod requests;
+mod unread;
 pub(crate) mod wire;
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cofferdam_manifest::{CapabilitySet, ModuleName};
 use cofferdam_protocol::Refusal;
@@ -18,6 +21,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use self::input::Input;
 use self::requests::{Reply, Requests};
@@ -26,6 +30,9 @@ use crate::events::Mailbox;
 
 /// How much is put together for one write: as much as a socket's buffer surely takes at once.
 const BATCH_BYTES: usize = 32 * 1024;
+
+/// How long a module that says no more may take to read its last replies.
+const LAST_REPLIES_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Whom the launcher connected, and what the operator granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +57,9 @@ pub(crate) enum SessionEnd {
     /// It sent what is no message, or not one for the host.
     #[error("it broke the protocol: {0}")]
     Violation(String),
+    /// It did not read what it had asked for.
+    #[error("it did not read a large reply within {} s", unread::READ_DEADLINE.as_secs())]
+    Unread,
     /// Its connection failed.
     #[error("its connection failed: {0}")]
     Io(io::Error),
@@ -73,15 +83,23 @@ pub(crate) async fn serve(
     }
     let attachment = host.attach();
     opened();
-    let (requests, mut replies) = Requests::new(module, host, Arc::clone(attachment.mailbox()));
-    tokio::select! {
+    let (requests, mut replies) = Requests::new(module, &host, Arc::clone(attachment.mailbox()));
+    let unread = requests.unread();
+    let mut writing = pin!(write_frames(&mut output, &mut replies, attachment.mailbox()));
+    let end = tokio::select! {
         end = requests.read(input) => end,
-        end = write_frames(&mut output, &mut replies, attachment.mailbox()) => end,
+        end = &mut writing => return end,
+        () = unread.overdue() => return SessionEnd::Unread,
+    };
+    if matches!(end, SessionEnd::Closed) {
+        // It may have closed its own direction only, and still read. Whether it does changes nothing.
+        let _ = timeout(LAST_REPLIES_DEADLINE, writing).await;
     }
+    end
 }
 
-/// Writes replies and events as they come, neither before the other. Has no deadline: a module that does not
-/// read makes nobody wait but itself.
+/// Writes replies and events as they come, neither before the other, until no reply can come any more. Has no
+/// deadline: a module that does not read makes nobody wait but itself (see [`unread`] for what is shared).
 async fn write_frames(
     output: &mut OwnedWriteHalf,
     replies: &mut mpsc::Receiver<Reply>,
@@ -90,7 +108,10 @@ async fn write_frames(
     let mut batch = Batch::default();
     loop {
         let written = tokio::select! {
-            Some(reply) = replies.recv() => batch.write(output, reply, replies).await,
+            reply = replies.recv() => match reply {
+                Some(reply) => batch.write(output, reply, replies).await,
+                None => return SessionEnd::Closed,
+            },
             event = mailbox.next() => output.write_all(&event).await,
         };
         match written {

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cofferdam_protocol::{ApiError, RequestMessage};
+use cofferdam_protocol::{ApiError, RequestMessage, RequestPayload};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::input::Input;
+use super::unread::{Unread, Waiting};
 use super::wire::{self, Incoming};
 use super::{Module, SessionEnd};
 use crate::api::Host;
 use crate::dispatch::{Answer, Caller, dispatch};
-use crate::events::Mailbox;
+use crate::events::{EVENT_QUEUE, Mailbox};
 use crate::throttle::TokenBucket;
 
 /// Calls of one module that may wait for an answer, or answers for being read, at once: enough to keep a node
@@ -31,6 +32,9 @@ const CALLS_PER_SECOND: u32 = 5000;
 /// Calls that may come at once after a pause: a second's worth.
 const CALL_BURST: u32 = CALLS_PER_SECOND;
 
+/// Types subscribed to, or events sent again, that count as one call more.
+const SUBSCRIPTION_STEP: usize = 16;
+
 /// How long reading pauses when a call came too early. A module that goes on regardless gets at most two
 /// hundred such answers per second out of the host, and pays for them with its own time.
 const TOO_EARLY_PAUSE: Duration = Duration::from_millis(5);
@@ -40,7 +44,7 @@ const TOO_EARLY_PAUSE: Duration = Duration::from_millis(5);
 pub(super) struct Reply {
     pub(super) frame: Bytes,
     _place: OwnedSemaphorePermit,
-    _large: Option<OwnedSemaphorePermit>,
+    _large: Option<Waiting>,
 }
 
 /// The calls of one session.
@@ -52,26 +56,33 @@ pub(super) struct Requests {
     rate: TokenBucket,
     running: JoinSet<Result<(), String>>,
     replies: mpsc::Sender<Reply>,
+    unread: Arc<Unread>,
 }
 
 impl Requests {
     /// The calls of `module`, and where their replies come out.
     pub(super) fn new(
         module: Arc<Module>,
-        host: Arc<Host>,
+        host: &Host,
         mailbox: Arc<Mailbox>,
     ) -> (Self, mpsc::Receiver<Reply>) {
         // Each reply holds a place, so that the channel has room for every one and sending never waits.
         let (replies, replies_out) = mpsc::channel(MAX_IN_FLIGHT);
         let requests = Self {
             caller: Arc::new(Caller::new(module, mailbox)),
-            host,
+            host: Arc::new(host.for_session()),
             places: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             rate: TokenBucket::new(Duration::from_secs(1) / CALLS_PER_SECOND, CALL_BURST),
             running: JoinSet::new(),
             replies,
+            unread: Arc::default(),
         };
         (requests, replies_out)
+    }
+
+    /// The large replies that are made and not yet written.
+    pub(super) fn unread(&self) -> Arc<Unread> {
+        Arc::clone(&self.unread)
     }
 
     /// Reads and starts calls until the connection ends or breaks the protocol.
@@ -94,7 +105,7 @@ impl Requests {
         let body = self.next_body(input).await?;
         let incoming = wire::decode_incoming(&body).map_err(SessionEnd::Violation)?;
         drop(body);
-        let too_early = self.rate.take();
+        let too_early = self.rate.take_many(cost(&incoming));
         match (incoming, too_early) {
             (Incoming::Request(request), Ok(())) => {
                 self.start(request, place);
@@ -131,12 +142,13 @@ impl Requests {
 
     fn start(&mut self, request: RequestMessage, place: OwnedSemaphorePermit) {
         let (host, caller) = (Arc::clone(&self.host), Arc::clone(&self.caller));
-        let replies = self.replies.clone();
+        let (replies, unread) = (self.replies.clone(), self.unread());
         self.running.spawn(async move {
             let RequestMessage { correlation_id, payload } = request;
             let Answer { result, large } = dispatch(&host, &caller, payload).await;
             let frame = wire::encode_reply(correlation_id, result).map_err(|error| error.to_string())?;
             // Fails only if the session has ended, and then nobody waits for it.
+            let large = large.map(|large| unread.wait(large));
             let _ = replies.send(Reply { frame, _place: place, _large: large }).await;
             Ok(())
         });
@@ -154,6 +166,16 @@ impl Requests {
         let reply = Reply { frame, _place: place, _large: None };
         self.replies.send(reply).await.map_err(|error| fault(error.to_string()))
     }
+}
+
+/// What a call takes from the rate: one, and more for a subscription, which is work by the type and by the event
+/// that is sent again.
+fn cost(incoming: &Incoming) -> u32 {
+    let Incoming::Request(RequestMessage { payload, .. }) = incoming else { return 1 };
+    let RequestPayload::SubscribeEvents { event_types, resume_after } = payload else { return 1 };
+    let repeated = resume_after.map_or(0, |_| EVENT_QUEUE);
+    let work = event_types.as_slice().len().saturating_add(repeated) / SUBSCRIPTION_STEP;
+    u32::try_from(work).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// What answers where no node is asked.

@@ -1,5 +1,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on whatever it does not expect")]
 
+mod bounds;
 pub(crate) mod peer;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ use cofferdam_protocol::EventPayload;
 use tokio::time::Instant;
 
 use self::slot::{Fault, Slot, State};
+use crate::log::escaped;
 use crate::session::SessionEnd;
 
 /// The pause before the first restart; it doubles with each further one.
@@ -123,9 +124,10 @@ impl Lifecycle {
         };
         let fault = match end {
             SessionEnd::Closed | SessionEnd::Io(_) => Fault::Left,
-            SessionEnd::NoHandshake | SessionEnd::Violation(_) | SessionEnd::HostFault(_) => {
-                Fault::Broke(end.to_string())
-            }
+            SessionEnd::NoHandshake
+            | SessionEnd::Violation(_)
+            | SessionEnd::Unread
+            | SessionEnd::HostFault(_) => Fault::Broke(end.to_string()),
             SessionEnd::Refused(_) => Fault::Refused(end.to_string()),
         };
         let patient = fault == Fault::Left;
@@ -145,7 +147,8 @@ impl Lifecycle {
         match reason.filter(|_| self.deadline.is_none()) {
             None => self.unload(name, end),
             Some(reason) => {
-                let text = cofferdam_control::shorten(&reason);
+                // It may quote the module itself, and those who hear it may print it.
+                let text = cofferdam_control::shorten(&escaped(&reason));
                 let crashed = EventPayload::ModuleCrashed { name: name.to_string(), reason: text };
                 self.actions.push(Action::Publish(crashed));
                 self.fail(now, name, &format!("crashed: {reason}"), remedy);

@@ -12,8 +12,8 @@ use cofferdam_control::{Ask, MAX_MODULES, Report, Restart, RosterEntry, Usage};
 use cofferdam_manifest::ModuleName;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use self::lifecycle::{Action, Lifecycle};
 use crate::api::Host;
@@ -22,6 +22,9 @@ use crate::session::{Module, SessionEnd, serve};
 
 /// How often the log says what each module uses.
 const USAGE_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long a session may outlive the process it belongs to: its last requests may wait for the node.
+const OUTLIVE: Duration = Duration::from_secs(5);
 
 /// A start of a module; its session belongs to it.
 type Start = (ModuleName, u64);
@@ -35,7 +38,7 @@ pub(crate) struct Supervisor {
     launcher: Launcher,
     reports: mpsc::Receiver<Received>,
     sessions: JoinSet<SessionEnd>,
-    session_of: HashMap<Id, Start>,
+    session_of: HashMap<Id, (Start, AbortHandle)>,
     opened: mpsc::Sender<Start>,
     opened_out: mpsc::Receiver<Start>,
 }
@@ -112,7 +115,10 @@ impl Supervisor {
                 actions
             }
             Report::StartFailed { module, error } => self.lifecycle.start_failed(now, &module, &error),
-            Report::Exited { module, end } => self.lifecycle.exited(now, &module, &end),
+            Report::Exited { module, end } => {
+                self.end_sessions_of(&module);
+                self.lifecycle.exited(now, &module, &end)
+            }
             Report::Usage { module, usage } => {
                 if let Some(usage) = usage {
                     tracing::info!(subject = %module, "{}", in_words(usage));
@@ -142,9 +148,23 @@ impl Supervisor {
             // The channel has room for every session there is.
             let _ = opened.try_send(told);
         });
-        let id = self.sessions.spawn(session).id();
-        self.session_of.insert(id, start);
+        let session = self.sessions.spawn(session);
+        self.session_of.insert(session.id(), (start, session));
         Vec::new()
+    }
+
+    /// Its process is gone, and what it said last is heard at once. Whoever else may hold its connection is
+    /// not the module that was started.
+    fn end_sessions_of(&self, module: &ModuleName) {
+        for ((name, _), session) in self.session_of.values() {
+            if name == module {
+                let session = session.clone();
+                tokio::spawn(async move {
+                    sleep(OUTLIVE).await;
+                    session.abort();
+                });
+            }
+        }
     }
 
     fn session_ended(&mut self, ended: Result<(Id, SessionEnd), JoinError>) -> Vec<Action> {
@@ -157,7 +177,7 @@ impl Supervisor {
         while let Ok((name, generation)) = self.opened_out.try_recv() {
             actions.extend(self.lifecycle.opened(Instant::now(), &name, generation));
         }
-        if let Some((name, generation)) = self.session_of.remove(&id) {
+        if let Some(((name, generation), _)) = self.session_of.remove(&id) {
             actions.extend(self.lifecycle.session_ended(Instant::now(), &name, generation, &end));
         }
         actions

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 /// The limits of a session, if the test has no others.
-pub const LIMITS: Limits = Limits { max_frame_bytes: 8 << 20, max_in_flight: 64, event_queue: 1024 };
+pub const LIMITS: Limits = Limits { max_frame_bytes: 64 << 10, max_in_flight: 64, event_queue: 1024 };
 
 /// Waits for one module.
 pub struct FakeHost {

@@ -95,6 +95,27 @@ async fn everybody_hears_of_the_shutdown_even_who_subscribed_to_nothing_or_comes
     }
 }
 
+#[tokio::test]
+async fn who_resumes_before_or_after_the_farewell_hears_it_once_in_what_waits() {
+    for (resume_after, expected) in [(0, vec![1, 2, 3]), (2, vec![2, 3]), (3, vec![2])] {
+        for said_first in [true, false] {
+            let hub = Hub::new(0);
+            let attachment = hub.attach();
+            let resume = || hub.subscribe(attachment.mailbox(), &[UNLOADED], Some(resume_after)).is_ok();
+            hub.publish(unloaded("a"));
+            let resumed_early = !said_first && resume();
+            hub.say_farewell(5000);
+            hub.publish(unloaded("b"));
+            assert!(resume() || resumed_early);
+            // Ends what waits: nothing but these may have come before it.
+            hub.publish(unloaded("end"));
+            for cursor in expected.iter().copied().chain([4]) {
+                assert_eq!(decode(&attachment.mailbox().next().await).cursor, cursor, "{resume_after}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_session_that_ended_is_forgotten() {
     let hub = Hub::new(0);

@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Request, StatusCode};
@@ -22,7 +23,9 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// How much the node may answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Limit {
-    /// Everything but bodies of blocks and transactions: 1 MiB.
+    /// What a node says of itself on a new connection, which is below 20 KiB: 64 KiB.
+    Identity,
+    /// Everything else but bodies of blocks and transactions: 1 MiB.
     Small,
     /// The largest block in hexadecimal, 8 000 000 bytes, and what is around it.
     Block,
@@ -31,6 +34,7 @@ pub(super) enum Limit {
 impl Limit {
     fn bytes(self) -> usize {
         match self {
+            Self::Identity => 64 << 10,
             Self::Small => 1 << 20,
             Self::Block => 8_000_000 + 4096,
         }
@@ -98,16 +102,95 @@ impl Connection {
         let closed = |error: hyper::Error| Broken::Closed(error.to_string());
         self.requests.ready().await.map_err(closed)?;
         let (head, body) = self.requests.send_request(request).await.map_err(closed)?.into_parts();
-        let body = Limited::new(body, limit.bytes()).collect().await.map_err(|error| match error
-            .is::<LengthLimitError>(
-        ) {
-            true => self.failed(format!("its answer is longer than {} bytes", limit.bytes())),
-            false => self.failed(error.to_string()),
-        })?;
-        Ok((head.status, body.to_bytes()))
+        let body = read_body(body, limit.bytes()).await.map_err(|reason| self.failed(reason))?;
+        Ok((head.status, body))
     }
 
     fn failed(&self, reason: String) -> Broken {
         Broken::Failed(NodeError::Unreachable { address: self.address, reason })
+    }
+}
+
+/// Reads a body into one piece. Pieces are copied as they come: a node may send its answer byte by byte, and
+/// each piece kept would cost many times what it holds.
+async fn read_body<B>(mut body: B, limit: usize) -> Result<Bytes, String>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // What is no data are trailers, in which nothing is said here.
+        let Ok(piece) = frame.map_err(|error| error.to_string())?.into_data() else { continue };
+        if piece.len() > limit.saturating_sub(whole.len()) {
+            return Err(format!("its answer is longer than {limit} bytes"));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// One byte, which counts how many of its kind are alive.
+    struct Piece(#[expect(dead_code, reason = "only counted")] Arc<()>);
+
+    impl AsRef<[u8]> for Piece {
+        fn as_ref(&self) -> &[u8] {
+            b"x"
+        }
+    }
+
+    /// A body that comes byte by byte.
+    struct Crumbs {
+        left: usize,
+        alive: Arc<()>,
+        most_alive: usize,
+    }
+
+    impl Body for &mut Crumbs {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let Some(left) = self.left.checked_sub(1) else { return Poll::Ready(None) };
+            self.left = left;
+            let piece = Bytes::from_owner(Piece(Arc::clone(&self.alive)));
+            self.most_alive = self.most_alive.max(Arc::strong_count(&self.alive) - 1);
+            Poll::Ready(Some(Ok(Frame::data(piece))))
+        }
+    }
+
+    fn crumbs(left: usize) -> Crumbs {
+        Crumbs { left, alive: Arc::default(), most_alive: 0 }
+    }
+
+    #[tokio::test]
+    async fn body_that_comes_byte_by_byte_is_kept_in_one_piece() {
+        let mut body = crumbs(5000);
+        assert_eq!(read_body(&mut body, 5000).await.unwrap(), "x".repeat(5000));
+        assert_eq!(body.most_alive, 1, "pieces were kept");
+    }
+
+    #[tokio::test]
+    async fn body_is_read_to_its_limit_and_no_further() {
+        let mut body = crumbs(5000);
+        let error = read_body(&mut body, 4999).await.unwrap_err();
+        assert!(error.contains("4999"), "{error}");
+        let mut endless = crumbs(usize::MAX);
+        assert!(read_body(&mut endless, 10).await.is_err());
+        assert_eq!(endless.left, usize::MAX - 11);
     }
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use bitcoin::BlockHash;
 use bitcoin::constants::genesis_block;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::reply::{Reply, quoted};
@@ -44,7 +46,7 @@ impl Question {
         match self {
             Self::Chain => check_chain(reply.read()?, chain).map(Some),
             Self::Genesis => check_genesis(reply.read()?, chain).map(|()| None),
-            Self::Rules => check_rules(reply.read()?).map(|()| None),
+            Self::Rules => check_rules(reply).map(|()| None),
         }
     }
 }
@@ -60,12 +62,8 @@ struct ChainAnswer {
     bestblockhash: BlockHash,
 }
 
-#[derive(Deserialize)]
-struct RulesAnswer {
-    deployments: BTreeMap<String, Deployment>,
-    #[serde(flatten)]
-    beside: BTreeMap<String, Value>,
-}
+/// The answer's fields, unread: a node may fill what is not needed with whatever takes most memory.
+type RulesAnswer<'a> = BTreeMap<String, &'a RawValue>;
 
 #[derive(Deserialize)]
 struct Deployment {
@@ -89,11 +87,14 @@ fn check_genesis(found: BlockHash, chain: Chain) -> Result<(), NodeError> {
     Err(wrong(expected, format!("genesis block {found}")))
 }
 
-fn check_rules(answer: RulesAnswer) -> Result<(), NodeError> {
-    let listed = answer.deployments.into_iter().map(|(name, deployment)| (name, deployment.kind));
+fn check_rules(reply: &Reply) -> Result<(), NodeError> {
+    let mut answer: RulesAnswer<'_> = reply.read()?;
+    let deployments = answer.remove("deployments").map_or("null", RawValue::get);
+    let deployments: BTreeMap<String, Deployment> =
+        serde_json::from_str(deployments).map_err(|error| reply.malformed(error))?;
+    let listed = deployments.into_iter().map(|(name, deployment)| (name, deployment.kind));
     // What has an activation of its own beside the list is a change of rules as well.
-    let beside =
-        answer.beside.into_iter().filter(|(name, value)| name == HARD_FORK || value.get("active").is_some());
+    let beside = answer.into_iter().filter(|(name, value)| name == HARD_FORK || has_activation(value));
     let foreign = listed.chain(beside.map(|(name, _)| (name, None))).find(|(name, kind)| {
         name == HARD_FORK || !kind.as_deref().is_some_and(|kind| SOFT_FORK_KINDS.contains(&kind))
     });
@@ -104,6 +105,11 @@ fn check_rules(answer: RulesAnswer) -> Result<(), NodeError> {
         "the rules of Bitcoin".to_owned(),
         format!("a node that schedules `{name}` ({kind}), a hard fork or a change unknown to this version"),
     ))
+}
+
+fn has_activation(value: &RawValue) -> bool {
+    let fields: Result<BTreeMap<String, IgnoredAny>, _> = serde_json::from_str(value.get());
+    fields.is_ok_and(|fields| fields.contains_key("active"))
 }
 
 fn wrong(expected: String, found: String) -> NodeError {

@@ -7,6 +7,7 @@
 mod credentials;
 mod http;
 mod identity;
+mod queue;
 mod reply;
 mod rpc;
 mod zmq;
@@ -28,6 +29,7 @@ use tokio::sync::{Notify, watch};
 pub use credentials::{CookieFile, Credentials, Secret, SecretFuture};
 
 use self::http::Limit;
+use self::queue::Lane;
 use self::reply::{NOT_FOUND, OUT_OF_RANGE, Reply, amount, quoted};
 use self::rpc::{CallError, Rpc};
 use super::error::NodeError;
@@ -54,10 +56,11 @@ pub struct BitcoindSettings {
     pub poll_interval: Duration,
 }
 
-/// A node behind JSON-RPC. All clones share its connections.
+/// A node behind JSON-RPC. All clones share its connections, and are one caller to it.
 #[derive(Debug, Clone)]
 pub struct Bitcoind {
     rpc: Arc<Rpc>,
+    lane: Lane,
     settings: BitcoindSettings,
 }
 
@@ -112,7 +115,13 @@ impl Bitcoind {
     #[must_use]
     pub fn new(settings: BitcoindSettings, credentials: Arc<dyn Credentials>) -> Self {
         let rpc = Arc::new(Rpc::new(settings.rpc, settings.chain, credentials));
-        Self { rpc, settings }
+        Self { rpc, lane: Lane::caller(), settings }
+    }
+
+    /// The same node for another caller: neither waits for what the other has asked.
+    #[must_use]
+    pub fn for_caller(&self) -> Self {
+        Self { lane: Lane::caller(), ..self.clone() }
     }
 
     pub(super) fn label(&self) -> &'static str {
@@ -125,7 +134,7 @@ impl Bitcoind {
 
     pub(super) async fn block(&self, hash: BlockHash) -> Result<Option<Bytes>, NodeError> {
         const METHOD: &str = "getblock";
-        match self.rpc.call(METHOD, json!([hash, 0]), Limit::Block).await {
+        match self.rpc.call(&self.lane, METHOD, json!([hash, 0]), Limit::Block).await {
             Ok(reply) => reply.block(hash).map(Some),
             Err(CallError::Failure(failure)) if failure.code == NOT_FOUND => Ok(None),
             Err(CallError::Failure(failure)) => Err(failure.into_block_error(METHOD, hash)),
@@ -168,7 +177,8 @@ impl Bitcoind {
 
     /// "Not found" means something only to a node that has looked at every block.
     async fn require_synced_txindex(&self) -> Result<(), NodeError> {
-        let answer: IndexesAnswer = self.rpc.ask("getindexinfo", json!(["txindex"])).await?.read()?;
+        let answer: IndexesAnswer =
+            self.rpc.ask(&self.lane, "getindexinfo", json!(["txindex"])).await?.read()?;
         match answer.txindex {
             Some(IndexAnswer { synced: true }) => Ok(()),
             Some(IndexAnswer { synced: false }) => {
@@ -179,7 +189,7 @@ impl Bitcoind {
     }
 
     pub(super) async fn chain_info(&self) -> Result<ChainInfo, NodeError> {
-        let reply = self.rpc.ask("getblockchaininfo", json!([])).await?;
+        let reply = self.rpc.ask(&self.lane, "getblockchaininfo", json!([])).await?;
         let answer: InfoAnswer<'_> = reply.read()?;
         Ok(ChainInfo {
             chain: self.settings.chain,
@@ -196,10 +206,11 @@ impl Bitcoind {
     }
 
     pub(super) async fn utxo(&self, outpoint: OutPoint) -> Result<Option<Utxo>, NodeError> {
-        let reply = self.rpc.ask("gettxout", json!([outpoint.txid, outpoint.vout, false])).await?;
+        let reply =
+            self.rpc.ask(&self.lane, "gettxout", json!([outpoint.txid, outpoint.vout, false])).await?;
         let Some(answer) = reply.read::<Option<OutputAnswer<'_>>>()? else { return Ok(None) };
         // The answer counts confirmations from a tip that may have moved since: ask for that tip's height.
-        let best = self.rpc.ask("getblockheader", json!([answer.bestblock, true])).await?;
+        let best = self.rpc.ask(&self.lane, "getblockheader", json!([answer.bestblock, true])).await?;
         let HeightAnswer { height: best } = best.read()?;
         let height = best.checked_add(1).and_then(|above| above.checked_sub(answer.confirmations));
         let height = height.filter(|height| *height <= best).ok_or_else(|| {
@@ -222,7 +233,8 @@ impl Bitcoind {
                 zmq::Hints { hint: Arc::clone(&hint), pause: pause_in, poll: self.settings.poll_interval };
             tokio::spawn(zmq::listen(address, pace));
         }
-        feed::spawn(self.clone(), from, Pace { hint, pause })
+        let view = Self { lane: Lane::Follower, ..self.clone() };
+        feed::spawn(view, from, Pace { hint, pause })
     }
 
     /// Calls a method for which one code means "there is none".
@@ -233,7 +245,7 @@ impl Bitcoind {
         none: i64,
         limit: Limit,
     ) -> Result<Option<Reply>, NodeError> {
-        match self.rpc.call(method, params, limit).await {
+        match self.rpc.call(&self.lane, method, params, limit).await {
             Ok(reply) => Ok(Some(reply)),
             Err(CallError::Failure(failure)) if failure.code == none => Ok(None),
             Err(error) => Err(error.into_node_error(method)),

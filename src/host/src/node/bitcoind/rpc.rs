@@ -8,17 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use super::credentials::{Credentials, Secret};
 use super::http::{Broken, Connection, Limit};
 use super::identity::Question;
+use super::queue::{Lane, Queue};
 use super::reply::{Failure, Outcome, Reply};
 use crate::node::error::NodeError;
 use crate::node::types::Chain;
 
-/// Calls in flight at once; a node serves four by default, and others want it too.
-const MAX_CALLS: usize = 4;
 /// One for a connection that had died idle, one for a cookie that had changed with the same restart.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -68,7 +66,7 @@ pub(super) struct Rpc {
     credentials: Arc<dyn Credentials>,
     secret: Mutex<Option<Secret>>,
     idle: Mutex<Vec<Connection>>,
-    slots: Semaphore,
+    queue: Queue,
     next_id: AtomicU64,
 }
 
@@ -80,19 +78,21 @@ impl Rpc {
             credentials,
             secret: Mutex::default(),
             idle: Mutex::default(),
-            slots: Semaphore::new(MAX_CALLS),
+            queue: Queue::new(),
             next_id: AtomicU64::new(1),
         }
     }
 
-    /// Calls one method and returns what the node answered.
+    /// Calls one method for whoever stands in `lane` and returns what the node answered.
     pub(super) async fn call(
         &self,
+        lane: &Lane,
         method: &'static str,
         params: Value,
         limit: Limit,
     ) -> Result<Reply, CallError> {
-        let _slot = self.slots.acquire().await.map_err(|error| NodeError::not_ready(error.to_string()))?;
+        let turn = self.queue.turn(lane, limit).await;
+        let _turn = turn.map_err(|closed| NodeError::not_ready(closed.to_string()))?;
         let mut closed = String::new();
         for _ in 0..MAX_ATTEMPTS {
             match self.attempt(method, &params, limit).await {
@@ -111,8 +111,13 @@ impl Rpc {
     }
 
     /// As [`Rpc::call`], where none of the node's errors means anything special.
-    pub(super) async fn ask(&self, method: &'static str, params: Value) -> Result<Reply, NodeError> {
-        let reply = self.call(method, params, Limit::Small).await;
+    pub(super) async fn ask(
+        &self,
+        lane: &Lane,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Reply, NodeError> {
+        let reply = self.call(lane, method, params, Limit::Small).await;
         reply.map_err(|error| error.into_node_error(method))
     }
 
@@ -151,7 +156,7 @@ impl Rpc {
         method: &'static str,
         params: &Value,
     ) -> Result<Reply, Attempt> {
-        let answer = self.exchange(connection, method, params, Limit::Small).await;
+        let answer = self.exchange(connection, method, params, Limit::Identity).await;
         answer.map_err(|attempt| match attempt {
             Attempt::Final(error) => error.into_node_error(method).into(),
             Attempt::Closed(_) | Attempt::Unauthorized(_) => attempt,

@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::node::NodeStatus;
 
+mod sharing;
+
 /// What the played node says to one request.
 enum Say {
     Result(Value),
@@ -21,6 +23,8 @@ enum Say {
     /// This body and nothing around it.
     Body(String),
     HangUp,
+    /// Nothing, while the connection stays.
+    Never,
 }
 
 type Script = dyn Fn(&str, &Value, &str) -> Say + Send + Sync;
@@ -46,6 +50,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>) {
             Say::Status(status) => (status, String::new()),
             Say::Body(body) => (200, body),
             Say::HangUp => return,
+            Say::Never => std::future::pending().await,
         };
         let answer = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         if stream.write_all(answer.as_bytes()).await.is_err() {
@@ -211,13 +216,17 @@ async fn node_that_always_hangs_up_is_not_asked_for_ever() {
 
 #[tokio::test]
 async fn answers_above_the_limit_are_not_read() {
-    for method in ["getblockchaininfo", "getdeploymentinfo"] {
-        let address = play(move |asked, params, _| match asked == method {
-            true => Say::Body(" ".repeat((1 << 20) + 1)),
+    let genesis = genesis_block(Network::Regtest).block_hash();
+    let cases =
+        [("getblockchaininfo", 64 << 10), ("getdeploymentinfo", 64 << 10), ("getblockheader", 1 << 20)];
+    for (method, limit) in cases {
+        let block = BlockHash::from_byte_array([9; 32]);
+        let address = play(move |asked, params, _| match asked == method && params[0] != json!(genesis) {
+            true => Say::Body(" ".repeat(limit + 1)),
             false => honest(asked, params),
         });
-        let error = client(address.await, secret("a:b")).chain_info().await.unwrap_err();
-        assert!(error.to_string().contains("1048576"), "{error}");
+        let error = client(address.await, secret("a:b")).block_header(block).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("longer than {limit} bytes")), "{method}: {error}");
     }
 }
 

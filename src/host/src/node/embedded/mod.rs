@@ -6,6 +6,7 @@
 
 mod build;
 mod mempool;
+mod miner;
 mod state;
 mod store;
 
@@ -74,7 +75,7 @@ impl Embedded {
         let inner = blocking(move || Inner::open(&dir, payout)).await?;
         let node = Self { inner: Arc::new(inner) };
         if let Some(interval) = block_interval {
-            tokio::spawn(mine_forever(Arc::downgrade(&node.inner), interval));
+            tokio::spawn(miner::mine_forever(Arc::downgrade(&node.inner), interval));
         }
         Ok(node)
     }
@@ -298,17 +299,6 @@ impl Inner {
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Mines a block each `interval` until the chain is dropped.
-async fn mine_forever(chain: Weak<Inner>, interval: Duration) {
-    loop {
-        tokio::time::sleep(interval).await;
-        let Some(inner) = chain.upgrade() else { return };
-        if let Err(error) = blocking(move || inner.mine(1)).await {
-            tracing::error!(%error, "no block was mined");
-        }
     }
 }
 

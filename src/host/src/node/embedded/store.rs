@@ -46,6 +46,8 @@ pub(super) struct BlockReader {
 pub(super) struct BlockFile {
     reader: BlockReader,
     end: u64,
+    /// Half a record may lie beyond `end`.
+    torn: bool,
 }
 
 impl BlockFile {
@@ -71,7 +73,7 @@ impl BlockFile {
         })?;
         let size = file.metadata().map_err(|error| at(0, error))?.len();
         let reader = BlockReader { file: Arc::new(file), path: path.clone() };
-        let mut blocks = Self { reader, end: 0 };
+        let mut blocks = Self { reader, end: 0, torn: false };
         blocks.check_magic(dir, size)?;
         blocks.replay(size, &mut each)?;
         Ok(blocks)
@@ -81,7 +83,8 @@ impl BlockFile {
         self.reader.clone()
     }
 
-    /// Appends one block and returns once it is on the disk. After an error the file is as before.
+    /// Appends one block and returns once it is on the disk. After an error the file is as before, or the
+    /// next append makes it so first.
     pub(super) fn append(&mut self, block: &[u8]) -> Result<Location, NodeError> {
         let bytes = u32::try_from(block.len()).ok().filter(|bytes| (1..=MAX_BLOCK_BYTES).contains(bytes));
         let bytes =
@@ -91,16 +94,30 @@ impl BlockFile {
         record.extend_from_slice(&head_check(bytes, self.end));
         record.extend_from_slice(&body_check(block));
         record.extend_from_slice(block);
+        self.cut_torn().map_err(|error| {
+            self.error(self.end, format!("cut off a record left unfinished before: {error}"))
+        })?;
         let file = &self.reader.file;
         if let Err(error) = file.write_all_at(&record, self.end).and_then(|()| file.sync_data()) {
-            // Half a record may be there. If it cannot be cut off now, the next append overwrites it.
-            let cut = file.set_len(self.end);
-            let note = if cut.is_err() { ", and the unfinished record could not be cut off" } else { "" };
+            self.torn = true;
+            let note = match self.cut_torn() {
+                Ok(()) => "",
+                Err(_later) => ", and the unfinished record could not be cut off",
+            };
             return Err(self.error(self.end, format!("append a block: {error}{note} (is the disk full?)")));
         }
         let location = Location { offset: self.end + RECORD_HEAD, bytes };
         self.end = location.offset + u64::from(bytes);
         Ok(location)
+    }
+
+    /// Cuts off what a failed append left: under a shorter record its end would pass for damage.
+    fn cut_torn(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.reader.file.set_len(self.end)?;
+            self.torn = false;
+        }
+        Ok(())
     }
 
     /// Makes sure the file is one of ours, or makes it one.

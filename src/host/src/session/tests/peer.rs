@@ -57,6 +57,13 @@ impl Stage {
         Self { node, host, _dir: dir }
     }
 
+    /// A host with room for so many large replies.
+    pub(super) async fn with_large_replies(places: usize) -> Self {
+        let stage = Self::new().await;
+        let host = Host::new(Node::Embedded(stage.node.clone()), Hub::new(0)).with_large_replies(places);
+        Self { host: Arc::new(host), ..stage }
+    }
+
     /// Connects a module that has said nothing yet.
     pub(super) fn connect(&self, granted: &[Capability]) -> Peer {
         let (stream, other) = UnixStream::pair().unwrap();
@@ -127,6 +134,16 @@ impl Peer {
             Some(ModuleMessage::Event(event)) => event,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Closes the direction to the host, and goes on reading.
+    pub(super) async fn say_no_more(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    /// How the session ended, while this side keeps its connection.
+    pub(super) async fn ended(&mut self) -> SessionEnd {
+        self.session.as_mut().unwrap().await.unwrap()
     }
 
     /// How the session ended, which this side has not caused by closing.

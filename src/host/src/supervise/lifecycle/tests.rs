@@ -174,6 +174,20 @@ fn a_module_that_breaks_the_protocol_is_stopped_at_once() {
 }
 
 #[test]
+fn what_a_module_claims_cannot_act_on_the_terminals_of_those_who_hear_of_its_crash() {
+    let (mut modules, now) = (lifecycle(Restart::OnFailure), Instant::now());
+    modules.begin();
+    modules.started(&name("a"));
+    let (field, claimed) = ("name".to_owned(), "x\n\u{1b}[2J\u{202e}".to_owned());
+    let refusal = Refusal::IdentityMismatch { field, claimed, expected: "a".to_owned() };
+    modules.session_ended(now, &name("a"), 1, &SessionEnd::Refused(refusal));
+    let crashed = published(&modules.exited(now, &name("a"), &End::Stopped));
+    let [EventPayload::ModuleCrashed { reason, .. }] = &crashed[..] else { panic!("{crashed:?}") };
+    assert!(reason.contains("x\\n\\u{1b}[2J\\u{202e}"), "{reason}");
+    assert!(!reason.contains(char::is_control), "{reason}");
+}
+
+#[test]
 fn a_module_that_was_refused_for_what_it_is_is_not_started_again() {
     let (mut modules, now) = (lifecycle(Restart::OnFailure), Instant::now());
     modules.begin();

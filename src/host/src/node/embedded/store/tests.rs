@@ -109,6 +109,23 @@ fn what_cannot_be_a_block_is_not_appended() {
     assert_eq!(open(dir.path()).unwrap().1.len(), 3);
 }
 
+#[test]
+fn record_that_could_not_be_cut_off_is_cut_off_before_the_next_append() {
+    let (dir, ..) = three_records();
+    let (mut file, _) = open(dir.path()).unwrap();
+    let writable = Arc::clone(&file.reader.file);
+    // A disk that took half a long record and then neither more of it nor a change of size.
+    writable.write_all_at(&[7; 500], file.end).unwrap();
+    file.reader.file = Arc::new(File::open(dir.path().join("blocks.dat")).unwrap());
+    for _ in 0..2 {
+        assert!(file.append(&[7; 1000]).unwrap_err().to_string().contains("cut off"));
+    }
+    file.reader.file = writable;
+    file.append(b"short").unwrap();
+    drop(file);
+    assert_eq!(open(dir.path()).unwrap().1[3..], [b"short"]);
+}
+
 proptest! {
     #[test]
     fn damage_before_the_last_record_is_an_error_that_names_the_record(

@@ -1,0 +1,142 @@
+//! What a session may hold, and for how long.
+
+use std::collections::HashSet;
+
+use cofferdam_protocol::codec::MAX_TO_HOST_BYTES;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+
+/// Fills the connection of a module that subscribed and does not read, so that nothing more can be written.
+async fn stuff(stage: &Stage) -> peer::Peer {
+    let mut peer = stage.open(&[Capability::SubscribeEvents, Capability::ReadBlockchain]).await;
+    peer.call(0, subscribe(&[EventType::ModuleUnloaded])).await;
+    assert!(peer.response().await.1.is_ok());
+    for _ in 0..600 {
+        stage.host.hub().publish(unloaded(&"n".repeat(1000)));
+    }
+    // The clock stands still while anything can be done.
+    sleep(Duration::from_millis(1)).await;
+    peer
+}
+
+#[tokio::test(start_paused = true)]
+async fn modules_that_do_not_read_blocks_lose_their_sessions_and_others_get_theirs() {
+    let stage = Stage::with_large_replies(2).await;
+    stage.node.mine(1).await.unwrap();
+    let mut hoarder = stuff(&stage).await;
+    for id in 1..=3 {
+        hoarder.call(id, GetBlockByHeight { height: 1 }).await;
+    }
+    while stage.host.large_replies().available_permits() > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let mut honest = stage.open(&[Capability::ReadBlockchain]).await;
+    honest.call(1, GetBlockByHeight { height: 1 }).await;
+    let response = timeout(unread::READ_DEADLINE, honest.response()).await.unwrap();
+    assert!(matches!(response, (1, Ok(ResponsePayload::GetBlockByHeight(Some(_))))), "{response:?}");
+    assert!(matches!(hoarder.end().await, SessionEnd::Unread));
+    assert!(matches!(honest.close().await, SessionEnd::Closed));
+    assert_eq!(stage.host.large_replies().available_permits(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_that_reads_no_events_makes_nobody_wait_and_keeps_its_session() {
+    let stage = Stage::new().await;
+    let mut peer = stuff(&stage).await;
+    sleep(Duration::from_secs(3600)).await;
+    for cursor in 1..=600 {
+        assert_eq!(peer.event().await.cursor, cursor);
+    }
+}
+
+#[tokio::test]
+async fn a_message_longer_than_any_request_ends_the_session_before_it_is_held() {
+    assert_eq!(MAX_TO_HOST_BYTES, 64 * 1024);
+    let stage = Stage::new().await;
+    let mut peer = stage.open(&[]).await;
+    peer.write(&u32::try_from(MAX_TO_HOST_BYTES + 1).unwrap().to_be_bytes()).await;
+    assert!(matches!(peer.end().await, SessionEnd::Violation(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_not_finished_in_time_ends_the_session_with_the_reason() {
+    let stage = Stage::new().await;
+    for begin in [&[0_u8, 0, 1][..], &[0, 0, 1, 0, 1], &[0, 0, 1, 0]] {
+        let mut peer = stage.open(&[]).await;
+        peer.write(begin).await;
+        let trickle = async {
+            for _ in 0..5 {
+                sleep(Duration::from_secs(10)).await;
+                peer.try_write(&[0]).await;
+            }
+        };
+        trickle.await;
+        let end = timeout(Duration::from_secs(1), peer.end()).await.unwrap();
+        assert!(end.to_string().ends_with("begun and not finished within 30 s"), "{end}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_may_come_in_pieces_and_long_after_the_one_before() {
+    let stage = Stage::new().await;
+    let mut peer = stage.open(&[Capability::ReadChainState]).await;
+    let payload = RequestPayload::GetChainTip;
+    let request = cofferdam_protocol::RequestMessage { correlation_id: 1, payload };
+    let frame = cofferdam_protocol::encode_frame(&cofferdam_protocol::HostMessage::Request(request)).unwrap();
+    for _ in 0..3 {
+        for piece in frame.chunks(4) {
+            peer.write(piece).await;
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert!(peer.response().await.1.is_ok());
+        sleep(Duration::from_secs(3600)).await;
+    }
+}
+
+#[tokio::test]
+async fn replies_reach_a_module_that_says_no_more_and_still_reads() {
+    let stage = Stage::new().await;
+    for _ in 0..20 {
+        let mut peer = stage.open(&[Capability::ReadChainState]).await;
+        for id in 0..50 {
+            peer.call(id, GetChainTip {}).await;
+        }
+        peer.say_no_more().await;
+        let mut answered = HashSet::new();
+        while let Some(message) = peer.next().await {
+            let ModuleMessage::Response(response) = message else { panic!("{message:?}") };
+            answered.insert(response.correlation_id);
+        }
+        assert_eq!(answered.len(), 50);
+        assert!(matches!(peer.end().await, SessionEnd::Closed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_that_says_no_more_and_does_not_read_is_not_waited_for_for_ever() {
+    let stage = Stage::new().await;
+    let mut peer = stuff(&stage).await;
+    peer.say_no_more().await;
+    let end = timeout(Duration::from_secs(60), peer.ended()).await.unwrap();
+    assert!(matches!(end, SessionEnd::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriptions_cost_by_the_type_and_by_the_event_that_is_sent_again() {
+    let stage = Stage::new().await;
+    for (resume_after, allowed) in [(None, 5000 / 33 + 1), (Some(0), 5000 / 97 + 1)] {
+        let mut peer = stage.open(&[Capability::SubscribeEvents]).await;
+        let types: Vec<_> = (0..512).map(|tag| EventType::from_tag(1_000_000 + tag)).collect();
+        let mut granted = 0;
+        loop {
+            let event_types = BoundedVec::new(types.clone()).unwrap();
+            peer.call(1, SubscribeEvents { event_types, resume_after }).await;
+            match peer.response().await.1 {
+                Ok(_) => granted += 1,
+                Err(error) => break assert!(matches!(error, ApiError::RateLimited { .. }), "{error:?}"),
+            }
+        }
+        assert_eq!(granted, allowed);
+    }
+}
