@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cofferdam_launcher::{Options, run};
+use cofferdam_launcher::{Options, run, with_causes};
 
 const USAGE: &str = "usage: cofferdam-launcher --config FILE";
 
 fn main() -> ExitCode {
-    match options().and_then(|options| run(&options).map_err(|error| describe(&error))) {
+    match options().and_then(|options| run(&options).map_err(|error| with_causes(&error))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             eprintln!("cofferdam-launcher: {text}");
@@ -27,14 +27,4 @@ fn options() -> Result<Options, String> {
     }
     let own = std::env::current_exe().map_err(|error| format!("find the own program: {error}"))?;
     Ok(Options { config: PathBuf::from(config), core_program: own.with_file_name("cofferdam") })
-}
-
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

@@ -265,6 +265,20 @@ pub fn shorten(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
+/// Whether a character acts on the text around it instead of being seen: controls (line ends and the escapes of
+/// terminals among them), separators of lines, marks that reorder text, and the invisible ones.
+///
+/// Launcher and core both log what hostile programs wrote, each in its own form; neither shows one of these.
+#[must_use]
+pub fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Write as _};
 
+use cofferdam_control::is_deceptive;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
@@ -104,15 +105,9 @@ pub(crate) fn escaped(text: &str) -> String {
     line
 }
 
-/// Controls (newlines and the escapes of terminals among them), separators of lines, marks that reorder text,
-/// and the invisible ones. The backslash too, so that an escape can't be forged.
+/// What acts on the text around it. The backslash too, so that an escape can't be forged.
 fn needs_escape(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            '\\' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
+    letter == '\\' || is_deceptive(letter)
 }
 
 #[cfg(test)]

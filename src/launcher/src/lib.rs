@@ -26,7 +26,7 @@ mod sys;
 mod verify;
 
 pub use cgroup::CgroupHost;
-pub use error::Error;
+pub use error::{Error, with_causes};
 pub use host::{Enforced, Host, Privilege};
 pub use identity::Home;
 pub use layers::Layers;

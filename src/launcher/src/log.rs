@@ -6,8 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use cofferdam_control::is_deceptive;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::error::with_causes;
 
 /// The longest line shown of what a subject writes, in bytes; the rest of the line is dropped.
 const MAX_LINE_BYTES: usize = 1024;
@@ -55,13 +58,7 @@ const BYTES_A_UNIT: usize = 1024;
 
 /// Writes an error and its causes in one line.
 pub(crate) fn error(subject: &str, error: &dyn std::error::Error) {
-    let mut text = format!("error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    line(subject, &text);
+    line(subject, &format!("error: {}", with_causes(error)));
 }
 
 /// How many lines a subject may write.
@@ -239,13 +236,7 @@ impl Output {
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        let harmful = character.is_control()
-            || matches!(
-                character,
-                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                    | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-            );
-        if harmful && character != '\t' {
+        if is_deceptive(character) && character != '\t' {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);

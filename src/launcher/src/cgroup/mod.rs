@@ -21,7 +21,11 @@ use crate::error::Error;
 
 /// The cgroup of one start. Dropped, it is emptied and removed, so that no error on the way leaves one behind.
 #[derive(Debug)]
-pub(crate) struct Cgroup(Group);
+pub(crate) struct Cgroup {
+    group: Group,
+    /// What is still to be removed: nothing, once that was done or tried.
+    directories: Vec<PathBuf>,
+}
 
 #[derive(Debug)]
 enum Group {
@@ -29,8 +33,6 @@ enum Group {
     V1(v1::Group),
     /// One directory of the unified hierarchy.
     V2(v2::Group),
-    /// It was removed.
-    Gone,
 }
 
 /// How a child enters its cgroup.
@@ -44,45 +46,54 @@ pub(crate) enum Entry {
 impl Cgroup {
     /// Makes the cgroup `name` with `limits`; what the kernel has taken is read back and compared.
     pub(crate) fn create(host: &CgroupHost, name: &str, limits: &Limits) -> Result<Self, Error> {
-        match host {
-            CgroupHost::V1(hierarchies) => v1::Group::create(hierarchies, name, limits).map(Group::V1),
-            CgroupHost::V2(parent) => v2::Group::create(parent, name, limits).map(Group::V2),
+        let (group, directories) = match host {
+            CgroupHost::V1(parents) => {
+                let directories = parents.each_ref().map(|parent| parent.join(name));
+                (Group::V1(v1::Group::new(directories.clone())), directories.to_vec())
+            }
+            CgroupHost::V2(parent) => {
+                let directory = parent.join(name);
+                (Group::V2(v2::Group::new(directory.clone())), vec![directory])
+            }
+        };
+        // From here what was made is removed if a limit cannot be set.
+        let cgroup = Self { group, directories };
+        cgroup.directories.iter().try_for_each(|directory| files::make(directory))?;
+        match &cgroup.group {
+            Group::V1(group) => group.limit(limits)?,
+            Group::V2(group) => group.limit(limits)?,
         }
-        .map(Self)
+        Ok(cgroup)
     }
 
     pub(crate) fn entry(&self) -> Result<Entry, Error> {
-        match &self.0 {
+        match &self.group {
             Group::V1(group) => group.tasks().map(Entry::Tasks),
             Group::V2(group) => group.directory().map(Entry::Born),
-            Group::Gone => Ok(Entry::Tasks(Vec::new())),
         }
     }
 
     /// What `/proc/PID/cgroup` of a member must show.
     pub(crate) fn membership(&self) -> Vec<Membership> {
-        match &self.0 {
+        match &self.group {
             Group::V1(group) => group.membership(),
             Group::V2(group) => group.membership(),
-            Group::Gone => Vec::new(),
         }
     }
 
     /// Whether the kernel has killed in it for want of memory.
     pub(crate) fn was_out_of_memory(&self) -> bool {
-        match &self.0 {
+        match &self.group {
             Group::V1(group) => group.out_of_memory_kills() > 0,
             Group::V2(group) => group.out_of_memory_kills() > 0,
-            Group::Gone => false,
         }
     }
 
     /// What it uses now; the processor time of v1 comes from the process, by the caller.
     pub(crate) fn usage(&self, cpu_us_of_process: u64) -> Result<Usage, Error> {
-        match &self.0 {
+        match &self.group {
             Group::V1(group) => group.usage(cpu_us_of_process),
             Group::V2(group) => group.usage(),
-            Group::Gone => Ok(Usage { memory_bytes: 0, cpu_us: 0, tasks: 0 }),
         }
     }
 
@@ -92,20 +103,16 @@ impl Cgroup {
     }
 
     fn take_away(&mut self) -> Result<(), Error> {
-        let directories: Vec<PathBuf> = match std::mem::replace(&mut self.0, Group::Gone) {
-            Group::V1(group) => group.into_directories(),
-            Group::V2(group) => vec![group.into_directory()],
-            Group::Gone => Vec::new(),
-        };
-        directories.iter().try_for_each(|directory| files::remove(directory))
+        let directories = std::mem::take(&mut self.directories);
+        // One that cannot be removed keeps no other from it.
+        directories.iter().map(|directory| files::remove(directory)).fold(Ok(()), Result::and)
     }
 
     /// In one word, for the launch line.
     pub(crate) fn version(&self) -> &'static str {
-        match &self.0 {
+        match &self.group {
             Group::V1(_) => "v1",
             Group::V2(_) => "v2",
-            Group::Gone => "none",
         }
     }
 }

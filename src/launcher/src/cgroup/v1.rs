@@ -22,23 +22,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(super) fn create(parents: &[PathBuf; 3], name: &str, limits: &Limits) -> Result<Self, Error> {
-        let [memory, cpu, pids] = parents.each_ref().map(|parent| parent.join(name));
-        let group = Self { memory, cpu, pids };
-        if let Err(error) = group.make_and_limit(limits) {
-            // What was made is removed; the first error is the one that tells.
-            for directory in group.into_directories() {
-                let _first_error_counts = files::remove(&directory);
-            }
-            return Err(error);
-        }
-        Ok(group)
+    pub(super) fn new([memory, cpu, pids]: [PathBuf; 3]) -> Self {
+        Self { memory, cpu, pids }
     }
 
-    fn make_and_limit(&self, limits: &Limits) -> Result<(), Error> {
-        for directory in [&self.memory, &self.cpu, &self.pids] {
-            files::make(directory)?;
-        }
+    pub(super) fn limit(&self, limits: &Limits) -> Result<(), Error> {
         let bytes = super::whole_pages(limits.memory_bytes.value).to_string();
         files::limit(&self.memory, "memory.limit_in_bytes", &bytes)?;
         // Memory and swap together: no swap beside the memory. Absent where swap is not accounted for.
@@ -82,9 +70,5 @@ impl Group {
             cpu_us,
             tasks: files::number(&self.pids, "pids.current")?,
         })
-    }
-
-    pub(super) fn into_directories(self) -> Vec<PathBuf> {
-        vec![self.memory, self.cpu, self.pids]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cofferdam_control::Usage;
 use cofferdam_policy::profile::Limits;
@@ -16,17 +16,11 @@ use crate::error::Error;
 pub(crate) struct Group(PathBuf);
 
 impl Group {
-    pub(super) fn create(parent: &Path, name: &str, limits: &Limits) -> Result<Self, Error> {
-        let group = Self(parent.join(name));
-        files::make(&group.0)?;
-        if let Err(error) = group.limit(limits) {
-            let _first_error_counts = files::remove(&group.0);
-            return Err(error);
-        }
-        Ok(group)
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self(directory)
     }
 
-    fn limit(&self, limits: &Limits) -> Result<(), Error> {
+    pub(super) fn limit(&self, limits: &Limits) -> Result<(), Error> {
         let bytes = super::whole_pages(limits.memory_bytes.value).to_string();
         files::limit(&self.0, "memory.max", &bytes)?;
         if self.0.join("memory.swap.max").exists() {
@@ -59,9 +53,5 @@ impl Group {
             cpu_us: files::keyed(&self.0, "cpu.stat", "usage_usec ")?,
             tasks: files::number(&self.0, "pids.current")?,
         })
-    }
-
-    pub(super) fn into_directory(self) -> PathBuf {
-        self.0
     }
 }

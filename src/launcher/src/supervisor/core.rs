@@ -37,14 +37,15 @@ impl Supervisor {
         let memory = profile.limits.memory_bytes.value;
         log::line("core", &format!("started: {}", self.launcher.confinement(&self.core.loaded, &running)));
         let (subject, peer) = Subject::new("core".to_owned(), running, policy, memory, CORE_RATE, now);
-        let mut link = ControlLink::new(peer, now);
+        let link = ControlLink::new(peer, now);
+        self.core.running = Some(RunningCore { subject, link, since: now, serves: false });
         let roster = Report::Roster {
             modules: self.roster.clone(),
             node: self.node.clone(),
             restart: self.restart_policy(),
         };
-        link.report(&roster, None)?;
-        self.core.running = Some(RunningCore { subject, link, since: now, serves: false });
+        // Like any report: a core that does not take it is killed, and not left behind.
+        self.report(&roster, None);
         Ok(())
     }
 
