@@ -30,6 +30,10 @@ pub(crate) async fn after_the_handshake() -> ExitCode {
     wait().await
 }
 
+/// Says so first: the host may have it killed before it can say another word.
 fn send_garbage() {
-    println!("garbage {:?}", send(SOCKET, &GARBAGE, MsgFlags::MSG_NOSIGNAL));
+    println!("sends garbage");
+    if let Err(errno) = send(SOCKET, &GARBAGE, MsgFlags::MSG_NOSIGNAL) {
+        println!("garbage not sent: {errno}");
+    }
 }
