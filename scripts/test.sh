@@ -38,7 +38,7 @@ if command -v cargo-nextest >/dev/null; then
 fi
 skip=()
 if [ $with_node = no ]; then
-  names=$(cargo test --package cofferdam-host --test $node_tests --locked -- --list | sed -n 's/: test$//p')
+  names=$(cargo test --package cofferdam-node --test $node_tests --locked -- --list | sed -n 's/: test$//p')
   [ -n "$names" ] || fail "$node_tests lists no tests"
   skip=(--skip regtest)
   for name in $names; do skip+=(--skip "$name"); done

@@ -7,9 +7,9 @@ use std::time::Duration;
 use cofferdam_control::NodeSettings;
 
 use crate::control_link::Launcher;
-use crate::node::bitcoind::SecretFuture;
-use crate::node::embedded::Payout;
-use crate::node::{
+use cofferdam_node::bitcoind::SecretFuture;
+use cofferdam_node::embedded::Payout;
+use cofferdam_node::{
     Bitcoind, BitcoindSettings, Chain, Credentials, Embedded, EmbeddedSettings, Node, NodeError, Secret,
 };
 

@@ -15,7 +15,7 @@ use crate::api::Host;
 use crate::authorize::{Authorized, Denied, authorize};
 use crate::events::Mailbox;
 use crate::session::Module;
-use crate::throttle::{Throttle, TokenBucket, and_more};
+use cofferdam_log::{Throttle, TokenBucket, and_more};
 
 /// Replies of the size of a block that one module may have in the making or waiting to be read.
 const MAX_LARGE: usize = 4;

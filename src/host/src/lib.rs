@@ -12,12 +12,9 @@ mod backend;
 mod control_link;
 mod dispatch;
 mod events;
-mod log;
-pub mod node;
 mod run;
 mod session;
 mod supervise;
-mod throttle;
 
 pub use control_link::LinkError;
 pub use run::{CoreError, run_core};

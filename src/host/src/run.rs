@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use crate::api::Host;
 use crate::control_link::{ControlSocket, Launcher, LinkError, Received, link};
 use crate::events::{Hub, first_cursor, publish_chain};
-use crate::node::NodeError;
+use cofferdam_node::NodeError;
 use crate::supervise::Supervisor;
-use crate::{backend, log};
+use crate::backend;
 
 /// Threads that serve: two, so that a large block being encoded does not hold up a small call.
 const WORKERS: usize = 2;
@@ -67,7 +67,7 @@ pub enum CoreError {
 /// # Errors
 /// [`CoreError`] if the core cannot start or the launcher is gone.
 pub fn run_core(state_dir: &Path) -> Result<(), CoreError> {
-    log::init();
+    cofferdam_log::init();
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING_THREADS)

@@ -12,7 +12,7 @@ use cofferdam_protocol::{
 use super::Host;
 use crate::authorize::Authorized;
 use crate::dispatch::{Caller, Handle, ReplySize};
-use crate::node::{self, Chain, NodeError};
+use cofferdam_node::{Chain, NodeError};
 
 impl Handle<GetBlock> for Host {
     const REPLY: ReplySize = ReplySize::Large;
@@ -129,7 +129,7 @@ fn development(chain: Chain) -> Development {
     }
 }
 
-fn utxo_as_it_travels(utxo: node::Utxo) -> Utxo {
+fn utxo_as_it_travels(utxo: cofferdam_node::Utxo) -> Utxo {
     Utxo {
         value_sats: utxo.value.to_sat(),
         script_pubkey: utxo.script_pubkey.into_bytes(),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use cofferdam_protocol::ApiError;
 
 use super::Host;
-use crate::node::NodeError;
-use crate::throttle::{Throttle, and_more};
+use cofferdam_node::NodeError;
+use cofferdam_log::{Throttle, and_more};
 
 /// Faults that are logged: modules can cause them as fast as they may call.
 const LOGGED_FAULTS: (Duration, u32) = (Duration::from_secs(10), 20);
@@ -80,8 +80,8 @@ mod tests {
 
     use super::*;
     use crate::events::Hub;
-    use crate::log::captured::Captured;
-    use crate::node::{Bitcoind, BitcoindSettings, Chain, Node, Secret};
+    use cofferdam_log::captured::Captured;
+    use cofferdam_node::{Bitcoind, BitcoindSettings, Chain, Node, Secret};
     use bitcoin::BlockHash;
     use bitcoin::hashes::Hash;
 

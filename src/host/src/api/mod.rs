@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use self::failure::Faults;
 use crate::dispatch::MAX_LARGE_IN_ALL;
 use crate::events::{Attachment, Hub};
-use crate::node::Node;
+use cofferdam_node::Node;
 
 /// What handlers answer from. Shared by all sessions.
 #[derive(Debug)]

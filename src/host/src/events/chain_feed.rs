@@ -6,8 +6,8 @@ use std::time::Duration;
 use cofferdam_protocol::{EventPayload, RawHeader};
 
 use super::Hub;
-use crate::node::{ChainEvent, Following};
-use crate::throttle::{Throttle, and_more};
+use cofferdam_node::{ChainEvent, Following};
+use cofferdam_log::{Throttle, and_more};
 
 /// Lines about blocks: every one at the pace of any network, but not the thousands of a node that catches up.
 const BLOCK_LINES: (Duration, u32) = (Duration::from_millis(50), 200);
@@ -79,7 +79,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::captured::Captured;
+    use cofferdam_log::captured::Captured;
     use bitcoin::BlockHash;
     use bitcoin::hashes::Hash;
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::control_link::fake::FakeLauncher;
-use crate::log::captured::Captured;
+use cofferdam_log::captured::Captured;
 use crate::session::tests::peer::{Peer, hello};
 
 const MODULE: &str = "block-watch";

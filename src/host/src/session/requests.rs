@@ -18,7 +18,7 @@ use super::{Module, SessionEnd};
 use crate::api::Host;
 use crate::dispatch::{Answer, Caller, dispatch};
 use crate::events::{EVENT_QUEUE, Mailbox};
-use crate::throttle::TokenBucket;
+use cofferdam_log::TokenBucket;
 
 /// Calls of one module that may wait for an answer, or answers for being read, at once: enough to keep a node
 /// behind a network busy, few enough that all of them together hold little (large replies have their own,

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use self::peer::{Stage, hello};
 use super::*;
-use crate::log::captured::Captured;
+use cofferdam_log::captured::Captured;
 
 fn get_utxo() -> GetUtxo {
     GetUtxo { outpoint: OutPoint { txid: Txid::from_bytes([7; 32]), vout: 0 } }

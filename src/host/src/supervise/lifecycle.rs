@@ -14,7 +14,7 @@ use cofferdam_protocol::EventPayload;
 use tokio::time::Instant;
 
 use self::slot::{Fault, Slot, State};
-use crate::log::escaped;
+use cofferdam_log::escaped;
 use crate::session::SessionEnd;
 
 /// The pause before the first restart; it doubles with each further one.

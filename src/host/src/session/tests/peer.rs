@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::events::Hub;
-use crate::node::embedded::Payout;
-use crate::node::{Embedded, EmbeddedSettings, Node};
+use cofferdam_node::embedded::Payout;
+use cofferdam_node::{Embedded, EmbeddedSettings, Node};
 
 /// A host with an embedded node that mines on demand.
 pub(super) struct Stage {

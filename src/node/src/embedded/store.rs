@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bitcoin::hashes::{Hash, sha256};
 use bytes::Bytes;
 
-use crate::node::error::NodeError;
+use crate::error::NodeError;
 
 /// The first bytes of the file; the number is the version of the record layout.
 const MAGIC: &[u8] = b"cofferdam development chain 1\n";

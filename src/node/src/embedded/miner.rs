@@ -5,8 +5,8 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::{Inner, blocking};
-use crate::node::error::NodeError;
-use crate::throttle::{Throttle, and_more};
+use crate::error::NodeError;
+use cofferdam_log::{Throttle, and_more};
 
 /// Failures that are logged: the first, then one in ten seconds.
 const LOGGED_FAILURES: (Duration, u32) = (Duration::from_secs(10), 1);
@@ -52,7 +52,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::captured::Captured;
+    use cofferdam_log::captured::Captured;
 
     #[tokio::test(start_paused = true)]
     async fn failure_that_lasts_is_logged_at_first_then_every_ten_seconds_and_its_end_once() {

@@ -10,7 +10,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::node::error::NodeError;
+use crate::error::NodeError;
 
 /// `RPC_INVALID_ADDRESS_OR_KEY`: no such block or transaction.
 pub(super) const NOT_FOUND: i64 = -5;

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::reply::{Reply, quoted};
-use crate::node::error::NodeError;
-use crate::node::types::Chain;
+use crate::error::NodeError;
+use crate::types::Chain;
 
 /// What is asked of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,7 @@ const MAX_LINE_BYTES: usize = 4096;
 const CUT: &str = " [cut]";
 
 /// Sends the records of this process to stderr. A second call changes nothing.
-pub(crate) fn init() {
+pub fn init() {
     let subscriber = tracing_subscriber::fmt()
         .event_format(Line)
         .with_max_level(LevelFilter::INFO)
@@ -99,7 +99,7 @@ fn push_escaped(line: &mut String, text: &str, max_bytes: usize) -> bool {
 }
 
 /// The text as a log line would have it, for those who may print it elsewhere.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut line = String::new();
     push_escaped(&mut line, text, MAX_LINE_BYTES);
     line
@@ -110,19 +110,20 @@ fn needs_escape(letter: char) -> bool {
     letter == '\\' || is_deceptive(letter)
 }
 
-#[cfg(test)]
-pub(crate) mod captured {
+#[cfg(any(test, feature = "captured"))]
+pub mod captured {
     //! What is logged on this thread, for tests of the lines an operator sees.
 
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    #[derive(Clone, Default)]
-    pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+    /// The lines so far.
+    #[derive(Debug, Clone, Default)]
+    pub struct Captured(Arc<Mutex<Vec<u8>>>);
 
     impl Captured {
         /// Captures until the guard is dropped.
-        pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        pub fn start() -> (Self, tracing::subscriber::DefaultGuard) {
             let captured = Self::default();
             let writer = captured.clone();
             let subscriber = tracing_subscriber::fmt()
@@ -132,12 +133,16 @@ pub(crate) mod captured {
             (captured, tracing::subscriber::set_default(subscriber))
         }
 
-        pub(crate) fn text(&self) -> String {
+        /// The lines so far, as one text.
+        #[must_use]
+        #[allow(clippy::unwrap_used, reason = "for tests only")]
+        pub fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 
     impl io::Write for Captured {
+        #[allow(clippy::unwrap_used, reason = "for tests only")]
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())

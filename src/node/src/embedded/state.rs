@@ -13,7 +13,7 @@ use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxIn, TxOut, Txid
 use super::build::{bits, subsidy};
 use super::mempool::Mempool;
 use super::store::{BlockReader, Location};
-use crate::node::types::ChainPoint;
+use crate::types::ChainPoint;
 
 /// The deepest reorganisation; undo data is kept for as many blocks.
 pub(super) const MAX_REORG_DEPTH: u32 = 100;

@@ -7,8 +7,8 @@ use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, CompactTarget, TxMerkleNode};
 
 use super::*;
-use crate::log::captured::Captured;
-use crate::node::follower::Best;
+use cofferdam_log::captured::Captured;
+use crate::follower::Best;
 
 /// A node that knows one chain and nothing else.
 #[derive(Clone)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::BlockHash;
-use cofferdam_host::node::bitcoind::CookieFile;
-use cofferdam_host::node::{
+use cofferdam_node::bitcoind::CookieFile;
+use cofferdam_node::{
     Bitcoind, BitcoindSettings, Chain, ChainEvent, Credentials, Following, Node, NodeStatus,
 };
 use cofferdam_regtest_node::RegtestNode;

@@ -10,7 +10,6 @@ use bitcoin::BlockHash;
 
 /// Why the node gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum NodeError {
     /// The node is there but cannot answer yet; the same call may succeed later.
     #[error("the node is not ready: {reason}")]

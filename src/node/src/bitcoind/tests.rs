@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::node::NodeStatus;
+use crate::NodeStatus;
 
 mod sharing;
 

@@ -10,7 +10,7 @@ use bitcoin::base64::Engine as _;
 use bitcoin::base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
 
-use crate::node::error::NodeError;
+use crate::error::NodeError;
 
 /// A cookie or a user with password is a line, not a document.
 const MAX_SECRET_BYTES: usize = 1024;

@@ -14,8 +14,8 @@ use super::http::{Broken, Connection, Limit};
 use super::identity::Question;
 use super::queue::{Lane, Queue};
 use super::reply::{Failure, Outcome, Reply};
-use crate::node::error::NodeError;
-use crate::node::types::Chain;
+use crate::error::NodeError;
+use crate::types::Chain;
 
 /// One for a connection that had died idle, one for a cookie that had changed with the same restart.
 const MAX_ATTEMPTS: u32 = 3;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Lets `burst` through at once and then one per `period`.
 #[derive(Debug)]
-pub(crate) struct TokenBucket {
+pub struct TokenBucket {
     period: Duration,
     /// How far ahead of the clock the bucket may be drawn: the burst, less the one that is being taken.
     tolerance: Duration,
@@ -18,11 +18,11 @@ pub(crate) struct TokenBucket {
 
 /// How long it takes until the next one would be let through; never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RetryAfter(pub(crate) Duration);
+pub struct RetryAfter(pub Duration);
 
 impl RetryAfter {
     /// Rounded up, so that a retry after this many milliseconds is not too early.
-    pub(crate) fn as_millis_ceil(self) -> u64 {
+    pub fn as_millis_ceil(self) -> u64 {
         let millis = self.0.as_nanos().div_ceil(1_000_000).max(1);
         u64::try_from(millis).unwrap_or(u64::MAX)
     }
@@ -30,7 +30,7 @@ impl RetryAfter {
 
 impl TokenBucket {
     /// A full bucket. A burst of 0 counts as 1.
-    pub(crate) fn new(period: Duration, burst: u32) -> Self {
+    pub fn new(period: Duration, burst: u32) -> Self {
         let tolerance = period.saturating_mul(burst.saturating_sub(1));
         Self { period, tolerance, full_at: Instant::now() }
     }
@@ -39,7 +39,7 @@ impl TokenBucket {
     ///
     /// # Errors
     /// [`RetryAfter`] if the bucket is empty; then nothing is taken.
-    pub(crate) fn take(&mut self) -> Result<(), RetryAfter> {
+    pub fn take(&mut self) -> Result<(), RetryAfter> {
         self.take_many(1)
     }
 
@@ -47,7 +47,7 @@ impl TokenBucket {
     ///
     /// # Errors
     /// As [`TokenBucket::take`].
-    pub(crate) fn take_many(&mut self, count: u32) -> Result<(), RetryAfter> {
+    pub fn take_many(&mut self, count: u32) -> Result<(), RetryAfter> {
         let now = Instant::now();
         let full_at = self.full_at.max(now);
         let missing = full_at.duration_since(now).saturating_sub(self.tolerance);
@@ -61,19 +61,19 @@ impl TokenBucket {
 
 /// Log lines that somebody else can cause: limited, and the swallowed ones are counted.
 #[derive(Debug)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     bucket: TokenBucket,
     swallowed: u64,
 }
 
 impl Throttle {
     /// As [`TokenBucket::new`].
-    pub(crate) fn new(period: Duration, burst: u32) -> Self {
+    pub fn new(period: Duration, burst: u32) -> Self {
         Self { bucket: TokenBucket::new(period, burst), swallowed: 0 }
     }
 
     /// Whether to log now; if so, how many were swallowed since the last one that was logged.
-    pub(crate) fn pass(&mut self) -> Option<u64> {
+    pub fn pass(&mut self) -> Option<u64> {
         match self.bucket.take() {
             Ok(()) => Some(std::mem::take(&mut self.swallowed)),
             Err(RetryAfter(_)) => {
@@ -85,7 +85,7 @@ impl Throttle {
 }
 
 /// The end of a log line that stands for `swallowed` others; empty for none.
-pub(crate) fn and_more(swallowed: u64) -> String {
+pub fn and_more(swallowed: u64) -> String {
     match swallowed {
         0 => String::new(),
         count => format!(" (and {count} more that were not logged)"),

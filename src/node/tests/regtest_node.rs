@@ -20,7 +20,7 @@ use std::sync::Arc;
 use bitcoin::consensus::deserialize;
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Txid};
-use cofferdam_host::node::{Chain, ChainEvent, NodeError, NodeStatus, Secret};
+use cofferdam_node::{Chain, ChainEvent, NodeError, NodeStatus, Secret};
 use cofferdam_regtest_node::{BRANCH_A, BRANCH_B, RegtestNode};
 use harness::{Clients, Notify, connected, events, ready};
 

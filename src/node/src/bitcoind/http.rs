@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::node::error::NodeError;
+use crate::error::NodeError;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Enough for a node that reads a large block from a slow disk while it validates another.

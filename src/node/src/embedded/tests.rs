@@ -5,7 +5,7 @@ use bitcoin::constants::genesis_block;
 use bitcoin::{Network, OutPoint, ScriptBuf, Sequence, TxIn, TxOut, Witness, transaction};
 
 use super::*;
-use crate::node::{ChainEvent, Node, NodeStatus};
+use crate::{ChainEvent, Node, NodeStatus};
 
 async fn open(dir: &std::path::Path, payout: Payout) -> Embedded {
     let settings = EmbeddedSettings { dir: dir.to_owned(), block_interval: None, payout };
