@@ -7,12 +7,14 @@
 //! Transport: one message is one datagram of a `SOCK_SEQPACKET` socket pair, encoded as JSON; the kernel
 //! keeps the boundaries. A descriptor travels beside the message that speaks of it (`SCM_RIGHTS`).
 
+use std::path::PathBuf;
+
 use cofferdam_manifest::{Capability, ModuleName};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The longest datagram either side sends or accepts, in bytes. The largest message is the roster; at
 /// [`MAX_MODULES`] modules with every capability it stays under half of this.
-pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
+pub const MAX_MESSAGE_BYTES: usize = 192 * 1024;
 
 /// How many modules one launcher runs. A bound on the roster, on descriptors and on the log's fan-in.
 pub const MAX_MODULES: usize = 128;
@@ -43,6 +45,17 @@ pub enum Ask {
     },
     /// The node's current credentials; they change each time the node starts. Answered by `Credentials`.
     Credentials,
+    /// Write to the audit log that a module was refused a call.
+    Denied {
+        /// The module.
+        module: ModuleName,
+        /// The call, by its wire name; cut by [`shorten`].
+        call: String,
+        /// What it would have needed: a capability, or what else the operator grants.
+        needs: String,
+        /// How many more refusals this one stands for.
+        more: u64,
+    },
     /// Every session has ended; the launcher may end what still runs and stop.
     Stopped,
 }
@@ -59,6 +72,9 @@ pub enum Report {
         node: NodeSettings,
         /// What to do when a module dies.
         restart: Restart,
+        /// What else the operator's configuration says. If it has an interface for operators' tools, the listening
+        /// socket for it travels beside this message.
+        settings: CoreSettings,
     },
     /// The module runs, confined and verified. Its end of the socket pair travels beside this message.
     Started {
@@ -110,6 +126,65 @@ pub struct RosterEntry {
     pub granted: Vec<Capability>,
     /// Modules that must run before this one starts.
     pub requires: Vec<ModuleName>,
+    /// The names of the event types that it may publish, as the operator granted them.
+    pub publishes: Vec<String>,
+    /// Where its data directory is in the core's sandbox; none if it may not ask for files.
+    pub files: Option<PathBuf>,
+    /// How much of the core it may take.
+    pub limits: CoreLimits,
+}
+
+/// How much of the core a module may take, from the policy and the operator's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoreLimits {
+    /// Calls per second in the long run.
+    pub calls_per_second: u32,
+    /// Calls that may come at once after a pause.
+    pub call_burst: u32,
+    /// Bytes of keys and values in its database.
+    pub storage_bytes: u64,
+    /// Keys in its database.
+    pub storage_keys: u64,
+    /// Bytes of files in its data directory, as far as it asks the core to write them.
+    pub file_bytes: u64,
+    /// Files and directories in its data directory, likewise.
+    pub file_count: u64,
+}
+
+/// What the operator's configuration says to the core, besides the modules and the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoreSettings {
+    /// The interface for operators' tools, if there is one.
+    pub interface: Option<Interface>,
+    /// The module that answers for Lightning and payments, if the operator named one.
+    pub lightning: Option<ModuleName>,
+    /// Whether modules are not told the addresses of the node's peers.
+    pub redact_peers: bool,
+}
+
+/// The interface for operators' tools: JSON-RPC and metrics over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interface {
+    /// Where it listens, for the log.
+    pub address: std::net::SocketAddr,
+    /// The cookie, which the launcher makes anew at every start.
+    pub cookie: RpcCredentials,
+    /// A token that is taken as well (`Authorization: Bearer`), if the operator made one.
+    pub token: Option<Secret>,
+}
+
+/// Text that never shows.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
 }
 
 /// When the core asks for a dead module to be started again.
@@ -222,6 +297,12 @@ pub struct Usage {
     pub cpu_us: u64,
     /// Threads and processes.
     pub tasks: u64,
+    /// How often it met its memory limit, since it was started.
+    pub memory_limit_hits: u64,
+    /// How often it met its limit of threads and processes.
+    pub task_limit_hits: u64,
+    /// How long it waited for processor time because of its limit, in microseconds.
+    pub throttled_us: u64,
 }
 
 /// A datagram that is not a message.
@@ -295,11 +376,22 @@ mod tests {
             version: "1.0.0".to_owned(),
             granted: Capability::ALL.to_vec(),
             requires: Vec::new(),
+            publishes: Vec::new(),
+            files: Some(PathBuf::from(format!("/modules/{index:0>64}"))),
+            limits: CoreLimits {
+                calls_per_second: u32::MAX,
+                call_burst: u32::MAX,
+                storage_bytes: u64::MAX,
+                storage_keys: u64::MAX,
+                file_bytes: u64::MAX,
+                file_count: u64::MAX,
+            },
         };
         let report = Report::Roster {
             modules: (0..MAX_MODULES).map(entry).collect(),
             node: NodeSettings::Embedded { block_interval_ms: 1000 },
             restart: Restart::OnFailure,
+            settings: CoreSettings { interface: None, lightning: None, redact_peers: true },
         };
         let bytes = encode(&report).unwrap();
         assert!(bytes.len() < MAX_MESSAGE_BYTES / 2 + MAX_MESSAGE_BYTES / 4, "{}", bytes.len());

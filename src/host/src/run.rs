@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use cofferdam_control::{NodeSettings, Report, Restart, RosterEntry};
+use cofferdam_control::{CoreSettings, NodeSettings, Report, Restart, RosterEntry};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -115,6 +115,7 @@ async fn serve_modules(
     let node = backend::open(roster.node, state_dir, launcher.clone()).await;
     let node = node.map_err(|error| unusable(error, state_dir))?;
     tracing::info!("ready; modules: {}; node: {} ({})", roster.modules.len(), node.label(), node.chain());
+    tracing::debug!("settings: {:?}", roster.settings);
     let hub = Hub::new(first_cursor(SystemTime::now()));
     let feed = publish_chain(node.follow(None), Arc::clone(&hub));
     let host = Arc::new(Host::new(node, hub));
@@ -138,13 +139,14 @@ struct Roster {
     modules: Vec<RosterEntry>,
     node: NodeSettings,
     restart: Restart,
+    settings: CoreSettings,
 }
 
 async fn receive_roster(reports: &mut mpsc::Receiver<Received>) -> Result<Roster, CoreError> {
     let first = timeout(ROSTER_DEADLINE, reports.recv()).await.map_err(|_elapsed| CoreError::NoRoster)?;
     let first = first.ok_or(LinkError::LauncherGone)?.report;
     match first {
-        Report::Roster { modules, node, restart } => Ok(Roster { modules, node, restart }),
+        Report::Roster { modules, node, restart, settings } => Ok(Roster { modules, node, restart, settings }),
         Report::Started { .. }
         | Report::StartFailed { .. }
         | Report::Exited { .. }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cofferdam_config::{Backend, Layer};
-use cofferdam_control::{NodeSettings, RosterEntry};
+use cofferdam_control::{CoreLimits, NodeSettings, RosterEntry};
 use cofferdam_installation::{Installation, Installed};
 use cofferdam_policy::Tables;
 use nix::errno::Errno;
@@ -209,6 +209,16 @@ fn entry(installed: &Installed, loaded: &crate::start::Loaded) -> RosterEntry {
         version: installed.manifest.version().to_string(),
         granted: loaded.profile().granted.iter().collect(),
         requires: installed.manifest.dependencies().keys().cloned().collect(),
+        publishes: Vec::new(),
+        files: None,
+        limits: CoreLimits {
+            calls_per_second: 5000,
+            call_burst: 5000,
+            storage_bytes: 256 * 1024 * 1024,
+            storage_keys: 1_000_000,
+            file_bytes: 256 * 1024 * 1024,
+            file_count: 10_000,
+        },
     }
 }
 

@@ -43,8 +43,10 @@ capabilities! {
     ReadChainState "read_chain_state" "read the height, the tip and the state of the chain"
     SubscribeEvents "subscribe_events" "receive the node's events"
     SendTransactions "send_transactions" "submit transactions to the node, which may relay them to the network"
+    SubmitBlock "submit_block" "get templates for blocks and submit blocks to the node"
     ReadMempool "read_mempool" "read unconfirmed transactions and fee estimates"
     ReadNetwork "read_network" "read the node's peers, their addresses and traffic statistics"
+    ManagePeers "manage_peers" "disconnect and ban the node's peers"
     NetworkAccess "network_access" "have the core send packets to peers on its behalf; it gets no socket"
     ReadLightning "read_lightning" "read where the Lightning node is and what it reports"
     ReadPayment "read_payment" "read the state of payments"
@@ -164,9 +166,10 @@ impl<'s> IntoIterator for &'s CapabilitySet {
 mod tests {
     use super::*;
 
-    /// The names as the specification lists them; the enum must not lose one.
+    /// The names as the specification lists them, and the two for calls that it leaves open: to mine and to ban
+    /// peers. The enum must not lose one.
     const SPECIFICATION: &str = "read_blockchain read_utxo read_chain_state subscribe_events send_transactions \
-        read_mempool read_network network_access read_lightning read_payment read_storage write_storage \
+        submit_block read_mempool read_network manage_peers network_access read_lightning read_payment read_storage write_storage \
         manage_storage read_filesystem write_filesystem manage_filesystem register_rpc_endpoint manage_timers \
         report_metrics read_metrics discover_modules publish_events call_module register_module_api";
 

@@ -64,6 +64,30 @@ pub struct Utxo {
     pub coinbase: bool,
 }
 
+/// How far the node is with the chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SyncStatus {
+    /// What it is doing.
+    pub phase: SyncPhase,
+    /// The height of the best block that it has checked.
+    pub blocks: u32,
+    /// The height of the best header that it knows.
+    pub headers: u32,
+    /// Its own guess of how much of the chain it has checked, 0 to 1.
+    pub progress: f64,
+}
+
+/// What a node is doing about the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SyncPhase {
+    /// It fetches headers, and has no blocks to check.
+    Headers,
+    /// It fetches and checks blocks for the first time.
+    Blocks,
+    /// It follows the chain.
+    Synced,
+}
+
 /// How much a log line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LogLevel {

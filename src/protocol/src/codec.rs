@@ -22,10 +22,9 @@ use crate::message::{HostMessage, ModuleMessage, REQUEST_TAG};
 /// storage entries are paged; 40 MiB is the limit that modules of other hosts of this protocol family expect.
 pub const MAX_TO_MODULE_BYTES: usize = 40 * 1024 * 1024;
 
-/// The largest body a module may send. The largest request there is, a log line or a subscription, has some
-/// 2 KiB, and the host may have to hold as much as this for every module at once. To be raised when there is a call
-/// that carries a body of its own, such as a transaction or a file.
-pub const MAX_TO_HOST_BYTES: usize = 64 * 1024;
+/// The largest body a module may send: a block to submit, or a storage transaction, with what is around it. The host
+/// lets only a few modules at a time send one this large.
+pub const MAX_TO_HOST_BYTES: usize = 4 * 1024 * 1024 + 256 * 1024;
 
 /// A message that travels as one frame.
 pub trait Message: Serialize + DeserializeOwned {

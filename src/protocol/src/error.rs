@@ -102,6 +102,50 @@ tagged_enum! {
             /// What to look for in the host's log.
             reference: String,
         },
+        /// The node did not take what was submitted.
+        #[error("the node refused it: {reason}")]
+        14 => Rejected {
+            /// The rule it breaks, in the node's words.
+            reason: String,
+        },
+        /// What is there is not what the caller expected; nothing was changed.
+        #[error("{what} is not as expected; read it again and decide anew")]
+        15 => Conflict {
+            /// What differs.
+            what: String,
+        },
+        /// This module's database cannot be used until the operator has mended it.
+        #[error("the database of this module cannot be used: {reason}")]
+        16 => StorageFailed {
+            /// What is wrong and what the operator can do.
+            reason: String,
+        },
+        /// The module that was called answered with an error of its own.
+        #[error("{module} answered: {message} (code {code})")]
+        17 => ModuleFailed {
+            /// The module that was called.
+            module: String,
+            /// Its code.
+            code: i32,
+            /// Its message.
+            message: String,
+        },
+        /// The module that was called, or a call on the way to it, waits for this call.
+        #[error("calling {module} would go in a circle: {path}")]
+        18 => CallCycle {
+            /// The module that was called.
+            module: String,
+            /// The calls on the way, first to last.
+            path: String,
+        },
+        /// The event type is not among those this module may publish.
+        #[error(
+            "publishing {event_type} is not granted; add it to publish_events in module.toml and ask the operator to grant it"
+        )]
+        19 => EventNotGranted {
+            /// The event type.
+            event_type: String,
+        },
     }
 }
 

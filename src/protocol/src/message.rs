@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounded::BoundedVec;
 use crate::calls::{RequestPayload, ResponsePayload};
 use crate::error::ApiError;
+use crate::modules::{AnswerMessage, InvocationMessage};
 use crate::payload::EventMessage;
 
 /// The protocol versions this crate speaks.
@@ -31,6 +32,8 @@ tagged_enum! {
         0x4646_4f43 => Hello(hello: Hello),
         /// A call.
         2 => Request(request: RequestMessage),
+        /// The answer to an invocation.
+        3 => Answer(answer: AnswerMessage),
     }
 }
 
@@ -47,6 +50,8 @@ tagged_enum! {
         3 => Response(response: ResponseMessage),
         /// Something happened.
         4 => Event(event: EventMessage),
+        /// The host asks something of the module, or hands it something.
+        5 => Invocation(invocation: InvocationMessage),
     }
 }
 

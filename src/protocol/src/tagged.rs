@@ -31,6 +31,12 @@ macro_rules! tagged_enum {
         impl $Enum {
             /// Every wire tag of this enum with the name of its variant.
             pub const TAGS: &'static [(u32, &'static str)] = &[ $( ($tag, stringify!($Variant)) ),+ ];
+
+            /// The wire tag of this value.
+            #[must_use]
+            pub const fn tag(&self) -> u32 {
+                match self { $( Self::$Variant { .. } => $tag ),+ }
+            }
         }
 
         impl ::serde::Serialize for $Enum {

@@ -101,6 +101,13 @@ fn every_kind_of_request_response_error_event_and_refusal_has_committed_bytes() 
         samples::refusals().into_iter().map(|refusal| tag_at(8, module(ModuleMessage::Refused(refusal)))),
     );
     assert_all_sampled(
+        InvocationPayload::TAGS,
+        samples::invocations().into_iter().map(|payload| {
+            let invocation = InvocationMessage { invocation_id: 0, deadline_ms: 0, payload };
+            tag_at(INNER_TAG + 4, module(ModuleMessage::Invocation(invocation)))
+        }),
+    );
+    assert_all_sampled(
         HostMessage::TAGS,
         samples::to_host().into_iter().map(|message| tag_at(4, host(message))),
     );

@@ -61,10 +61,15 @@ impl Host {
             NodeError::Rejected { reason } => {
                 ApiError::InvalidArgument { argument: "transaction".to_owned(), problem: reason }
             }
+            NodeError::InvalidArgument { argument, problem } => {
+                ApiError::InvalidArgument { argument: argument.to_owned(), problem }
+            }
+            NodeError::InsufficientData { reason } => ApiError::InsufficientData { reason },
+            error @ NodeError::TooLarge { .. } => ApiError::Unsupported { backend: backend(), reason: error.to_string() },
             error @ (NodeError::Malformed { .. }
             | NodeError::Rpc { .. }
             | NodeError::LostTrack { .. }
-            | NodeError::Storage { .. }) => self.faults.report(&error),
+            | NodeError::Storage { .. }) => self.faults().report(&error),
         }
     }
 }

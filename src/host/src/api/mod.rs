@@ -6,6 +6,7 @@
 mod chain;
 mod failure;
 mod log;
+mod pending;
 mod subscribe;
 
 use std::sync::Arc;
@@ -17,12 +18,18 @@ use crate::dispatch::MAX_LARGE_IN_ALL;
 use crate::events::{Attachment, Hub};
 use cofferdam_node::Node;
 
-/// What handlers answer from. Shared by all sessions.
+/// What handlers answer from, for one session: the node as one caller of it, and what all sessions share.
 #[derive(Debug)]
 pub(crate) struct Host {
     node: Node,
+    shared: Arc<Shared>,
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+struct Shared {
     hub: Arc<Hub>,
-    faults: Arc<Faults>,
+    faults: Faults,
     large_replies: Arc<Semaphore>,
 }
 
@@ -30,14 +37,12 @@ impl Host {
     /// A host that answers from `node` and `hub`.
     pub(crate) fn new(node: Node, hub: Arc<Hub>) -> Self {
         let large_replies = Arc::new(Semaphore::new(MAX_LARGE_IN_ALL));
-        Self { node, hub, faults: Arc::new(Faults::new()), large_replies }
+        Self { node, shared: Arc::new(Shared { hub, faults: Faults::new(), large_replies }) }
     }
 
     /// The same host for one session, whose calls wait for no other session's.
     pub(crate) fn for_session(&self) -> Self {
-        let (hub, faults) = (Arc::clone(&self.hub), Arc::clone(&self.faults));
-        let large_replies = Arc::clone(&self.large_replies);
-        Self { node: self.node.for_caller(), hub, faults, large_replies }
+        Self { node: self.node.for_caller(), shared: Arc::clone(&self.shared) }
     }
 
     /// What stands behind the answers, for people.
@@ -48,21 +53,29 @@ impl Host {
     /// A host with room for so many large replies.
     #[cfg(test)]
     pub(crate) fn with_large_replies(self, places: usize) -> Self {
-        Self { large_replies: Arc::new(Semaphore::new(places)), ..self }
+        let Self { node, shared } = self;
+        let Shared { hub, faults, .. } = Arc::into_inner(shared).unwrap();
+        let large_replies = Arc::new(Semaphore::new(places));
+        Self { node, shared: Arc::new(Shared { hub, faults, large_replies }) }
     }
 
     /// The places for large replies, of all sessions.
     pub(crate) fn large_replies(&self) -> &Arc<Semaphore> {
-        &self.large_replies
+        &self.shared.large_replies
     }
 
     /// Where events are published.
     pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
+        &self.shared.hub
+    }
+
+    /// What goes wrong, counted and logged.
+    fn faults(&self) -> &Faults {
+        &self.shared.faults
     }
 
     /// Adds a session to those that may subscribe.
     pub(crate) fn attach(&self) -> Attachment {
-        self.hub.attach()
+        self.shared.hub.attach()
     }
 }

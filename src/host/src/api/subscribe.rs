@@ -16,7 +16,7 @@ impl Handle<SubscribeEvents> for Host {
     ) -> Result<Subscribed, ApiError> {
         let SubscribeEvents { event_types, resume_after } = call.into_call();
         let cursor =
-            self.hub.subscribe(&caller.mailbox, event_types.as_slice(), resume_after).map_err(|unknown| {
+            self.hub().subscribe(&caller.mailbox, event_types.as_slice(), resume_after).map_err(|unknown| {
                 ApiError::InvalidArgument {
                     argument: "resume_after".to_owned(),
                     problem: unknown.to_string(),

@@ -1,6 +1,6 @@
 use std::os::fd::OwnedFd;
 
-use cofferdam_control::{Ask, End, Usage};
+use cofferdam_control::{CoreLimits, CoreSettings, Ask, End, Usage};
 use cofferdam_manifest::Capability;
 use cofferdam_protocol::calls::{GetBlockHeight, SubscribeEvents};
 use cofferdam_protocol::{BoundedVec, EventPayload, EventType, ModuleMessage, ResponsePayload};
@@ -21,6 +21,10 @@ struct Core {
     _state: TempDir,
 }
 
+fn no_settings() -> CoreSettings {
+    CoreSettings { interface: None, lightning: None, redact_peers: false }
+}
+
 /// A core that has its roster of one module and is ready.
 async fn core(block_interval_ms: u64) -> Core {
     let state = tempfile::tempdir().unwrap();
@@ -32,9 +36,19 @@ async fn core(block_interval_ms: u64) -> Core {
         version: "1.0.0".to_owned(),
         granted: vec![Capability::ReadChainState, Capability::SubscribeEvents],
         requires: Vec::new(),
+        publishes: Vec::new(),
+        files: None,
+        limits: CoreLimits {
+            calls_per_second: 5000,
+            call_burst: 5000,
+            storage_bytes: 1024 * 1024,
+            storage_keys: 1000,
+            file_bytes: 1024 * 1024,
+            file_count: 100,
+        },
     };
     let node = NodeSettings::Embedded { block_interval_ms };
-    launcher.report(&Report::Roster { modules: vec![module], node, restart: Restart::OnFailure }, &[]);
+    launcher.report(&Report::Roster { modules: vec![module], node, restart: Restart::OnFailure, settings: no_settings() }, &[]);
     assert_eq!(launcher.asked().await, Ask::Ready);
     Core { launcher, running, _state: state }
 }
@@ -145,7 +159,7 @@ async fn use_of_limits_is_logged_under_the_modules_name() {
     let (log, _guard) = Captured::start();
     let core = core(0).await;
     let peer = core.open_module().await;
-    let usage = Some(Usage { memory_bytes: 2 << 20, cpu_us: 3000, tasks: 4 });
+    let usage = Some(Usage { memory_bytes: 2 << 20, cpu_us: 3000, tasks: 4, memory_limit_hits: 0, task_limit_hits: 0, throttled_us: 0 });
     core.launcher.report(&Report::Usage { module: MODULE.parse().unwrap(), usage }, &[]);
     core.launcher.report(&Report::Shutdown { grace_ms: 600_000 }, &[]);
     drop(peer);
@@ -179,7 +193,7 @@ async fn a_damaged_chain_is_told_once_and_with_its_place_outside_the_sandbox() {
     std::fs::create_dir(state.path().join("chain")).unwrap();
     std::fs::write(state.path().join("chain/blocks.dat"), "these are the notes of somebody else").unwrap();
     let node = NodeSettings::Embedded { block_interval_ms: 0 };
-    launcher.report(&Report::Roster { modules: Vec::new(), node, restart: Restart::OnFailure }, &[]);
+    launcher.report(&Report::Roster { modules: Vec::new(), node, restart: Restart::OnFailure, settings: no_settings() }, &[]);
     tell(&serve_launcher(socket, state.path()).await.unwrap_err());
     assert_eq!(log.text().matches("no block file").count(), 1, "{}", log.text());
     assert!(log.text().contains("<state_dir>/core/chain/blocks.dat"), "{}", log.text());

@@ -240,7 +240,7 @@ async fn until(deadline: Option<Instant>) {
 }
 
 fn in_words(usage: Usage) -> String {
-    let Usage { memory_bytes, cpu_us, tasks } = usage;
+    let Usage { memory_bytes, cpu_us, tasks, .. } = usage;
     format!(
         "uses {} KiB of memory, {} ms of processor time so far, {tasks} threads",
         memory_bytes / 1024,

@@ -69,6 +69,9 @@ impl Group {
             memory_bytes: files::number(&self.memory, "memory.usage_in_bytes")?,
             cpu_us,
             tasks: files::number(&self.pids, "pids.current")?,
+            memory_limit_hits: files::number(&self.memory, "memory.failcnt").unwrap_or(0),
+            task_limit_hits: files::keyed(&self.pids, "pids.events", "max ").unwrap_or(0),
+            throttled_us: files::keyed(&self.cpu, "cpu.stat", "throttled_time ").unwrap_or(0) / 1000,
         })
     }
 }

@@ -52,6 +52,9 @@ impl Group {
             memory_bytes: files::number(&self.0, "memory.current")?,
             cpu_us: files::keyed(&self.0, "cpu.stat", "usage_usec ")?,
             tasks: files::number(&self.0, "pids.current")?,
+            memory_limit_hits: files::keyed(&self.0, "memory.events", "max ").unwrap_or(0),
+            task_limit_hits: files::keyed(&self.0, "pids.events", "max ").unwrap_or(0),
+            throttled_us: files::keyed(&self.0, "cpu.stat", "throttled_usec ").unwrap_or(0),
         })
     }
 }

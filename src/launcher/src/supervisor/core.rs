@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cofferdam_config::{Backend, RpcAuth};
-use cofferdam_control::{Ask, Report, RpcCredentials, shorten};
+use cofferdam_control::{CoreSettings, Ask, Report, RpcCredentials, shorten};
 use nix::sys::signalfd::SignalFd;
 
 use super::control::{ControlLink, Heard};
@@ -43,6 +43,7 @@ impl Supervisor {
             modules: self.roster.clone(),
             node: self.node.clone(),
             restart: self.restart_policy(),
+            settings: CoreSettings { interface: None, lightning: None, redact_peers: false },
         };
         // Like any report: a core that does not take it is killed, and not left behind.
         self.report(&roster, None);
@@ -118,6 +119,9 @@ impl Supervisor {
             Ask::Credentials => {
                 let credentials = credentials(&self.config.node).map_err(|error| shorten(&error));
                 self.report(&Report::Credentials { credentials }, None);
+            }
+            Ask::Denied { module, call, needs, more } => {
+                log::line(module.as_str(), &format!("refused {call}: needs {needs} (and {more} more)"));
             }
             Ask::Stopped => self.core_has_stopped(now),
         }

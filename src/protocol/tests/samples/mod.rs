@@ -2,6 +2,9 @@
 
 #![allow(unreachable_pub, dead_code, reason = "shared by test crates that each use a part of it")]
 
+mod node;
+mod services;
+
 use cofferdam_protocol::bounded::BoundedVec;
 use cofferdam_protocol::*;
 
@@ -35,6 +38,10 @@ pub fn requests() -> Vec<RequestPayload> {
         },
         RequestPayload::Log { level: LogLevel::Warn, message: text("hot") },
     ]
+    .into_iter()
+    .chain(node::requests())
+    .chain(services::requests())
+    .collect()
 }
 
 /// A response of every kind.
@@ -57,6 +64,10 @@ pub fn responses() -> Vec<ResponsePayload> {
         ResponsePayload::SubscribeEvents(Subscribed { cursor: 40, events: availabilities() }),
         ResponsePayload::Log(()),
     ]
+    .into_iter()
+    .chain(node::responses())
+    .chain(services::responses())
+    .collect()
 }
 
 fn chain_info() -> ChainInfo {
@@ -110,6 +121,12 @@ pub fn errors() -> Vec<ApiError> {
         ApiError::ModuleNotFound { module: text("mesh") },
         ApiError::Unsupported { backend: text("embedded"), reason: text("it has no peers") },
         ApiError::Internal { reference: text("e-17") },
+        ApiError::Rejected { reason: text("bad-txns-inputs-missingorspent") },
+        ApiError::Conflict { what: text("key 6b6579") },
+        ApiError::StorageFailed { reason: text("it is corrupt; restore a backup") },
+        ApiError::ModuleFailed { module: text("other"), code: -8, message: text("no such fee") },
+        ApiError::CallCycle { module: text("a"), path: text("a, b") },
+        ApiError::EventNotGranted { event_type: text("PaymentSettled") },
     ]
 }
 
@@ -125,6 +142,14 @@ pub fn events() -> Vec<EventPayload> {
         EventPayload::NodeShutdown { grace_ms: 5000 },
         EventPayload::EventsDropped { from: 3, to: 8, count: 4 },
     ]
+    .into_iter()
+    .chain(node::events())
+    .collect()
+}
+
+/// An invocation of every kind.
+pub fn invocations() -> Vec<InvocationPayload> {
+    services::invocations()
 }
 
 /// A refusal of every kind.
@@ -150,7 +175,10 @@ pub fn to_host() -> Vec<HostMessage> {
         sdk: text("sdk"),
     });
     let request = |payload| HostMessage::Request(RequestMessage { correlation_id: 258, payload });
-    std::iter::once(hello).chain(requests().into_iter().map(request)).collect()
+    std::iter::once(hello)
+        .chain(requests().into_iter().map(request))
+        .chain(services::answers().into_iter().map(HostMessage::Answer))
+        .collect()
 }
 
 /// A message to the module of every kind.
@@ -168,5 +196,9 @@ pub fn to_module() -> Vec<ModuleMessage> {
         .chain(responses().into_iter().map(Ok).map(response))
         .chain(errors().into_iter().map(Err).map(response))
         .chain(events().into_iter().map(|event| ModuleMessage::Event(EventMessage::new(41, event))))
+        .chain(invocations().into_iter().map(|payload| {
+            let (invocation_id, deadline_ms) = (258, 10_000);
+            ModuleMessage::Invocation(InvocationMessage { invocation_id, deadline_ms, payload })
+        }))
         .collect()
 }

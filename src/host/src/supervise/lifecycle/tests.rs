@@ -4,6 +4,7 @@ use cofferdam_protocol::Refusal;
 use proptest::prelude::*;
 
 use super::*;
+use cofferdam_control::CoreLimits;
 
 fn name(text: &str) -> ModuleName {
     text.parse().unwrap()
@@ -15,6 +16,16 @@ fn entry(module: &str, requires: &[&str]) -> RosterEntry {
         version: "1.0.0".to_owned(),
         granted: Vec::new(),
         requires: requires.iter().map(|required| name(required)).collect(),
+        publishes: Vec::new(),
+        files: None,
+        limits: CoreLimits {
+            calls_per_second: 5000,
+            call_burst: 5000,
+            storage_bytes: 1024 * 1024,
+            storage_keys: 1000,
+            file_bytes: 1024 * 1024,
+            file_count: 100,
+        },
     }
 }
 
