@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::SdkError;
 use crate::event_queue::EventQueue;
+use crate::invocation::{Invocation, InvocationQueue};
 use crate::pending::Pending;
 
 /// How much is read at once. A block of 1.5 MB comes in about 24 pieces of this size.
@@ -35,13 +36,15 @@ pub(crate) struct Handle {
     tasks: [JoinHandle<()>; 2],
 }
 
+/// What the tasks, the handles and unanswered invocations share.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     stream: UnixStream,
     outbound: Mutex<Outbound>,
     outbound_left: Notify,
     pending: Pending,
     events: EventQueue,
+    invocations: InvocationQueue,
     in_flight: Semaphore,
 }
 
@@ -75,6 +78,7 @@ impl Handle {
             outbound_left: Notify::new(),
             pending: Pending::new(),
             events: EventQueue::new(),
+            invocations: InvocationQueue::new(),
             in_flight: Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS)),
         });
         let reading = tokio::spawn(read_until_closed(Arc::clone(&shared), input));
@@ -88,6 +92,10 @@ impl Handle {
 
     pub(crate) fn events(&self) -> &EventQueue {
         &self.shared.events
+    }
+
+    pub(crate) fn invocations(&self) -> &InvocationQueue {
+        &self.shared.invocations
     }
 
     pub(crate) fn pending(&self) -> &Pending {
@@ -105,12 +113,7 @@ impl Handle {
     /// # Errors
     /// Why nothing can be written any more.
     pub(crate) fn send(&self, frame: Vec<u8>) -> Result<(), String> {
-        let mut outbound = self.shared.lock_outbound();
-        outbound.frames.push_back(frame);
-        if let Flushed::Part = outbound.flush(&self.shared.stream)? {
-            self.shared.outbound_left.notify_one();
-        }
-        Ok(())
+        self.shared.send(frame)
     }
 }
 
@@ -121,6 +124,16 @@ impl Drop for Handle {
 }
 
 impl Shared {
+    /// As [`Handle::send`].
+    pub(crate) fn send(&self, frame: Vec<u8>) -> Result<(), String> {
+        let mut outbound = self.lock_outbound();
+        outbound.frames.push_back(frame);
+        if let Flushed::Part = outbound.flush(&self.stream)? {
+            self.outbound_left.notify_one();
+        }
+        Ok(())
+    }
+
     /// No code panics while it holds the lock, so a poisoned queue is still whole.
     fn lock_outbound(&self) -> MutexGuard<'_, Outbound> {
         self.outbound.lock().unwrap_or_else(PoisonError::into_inner)
@@ -129,6 +142,7 @@ impl Shared {
     fn close(&self, reason: String) {
         self.pending.close(reason);
         self.events.close();
+        self.invocations.close();
         // Whoever waits for a place in flight is woken, and finds the connection closed.
         self.in_flight.close();
     }
@@ -257,6 +271,9 @@ async fn read_until_closed(shared: Arc<Shared>, mut input: Input) {
         match input.next_message(&shared.stream).await {
             Ok(ModuleMessage::Response(response)) => shared.pending.answer(response),
             Ok(ModuleMessage::Event(event)) => shared.events.push(event),
+            Ok(ModuleMessage::Invocation(invocation)) => {
+                shared.invocations.push(Invocation::new(invocation, Arc::downgrade(shared)));
+            }
             Ok(_) => break "the host sent a second handshake".to_owned(),
             Err(reason) => break reason,
         }

@@ -12,6 +12,7 @@ use crate::connection::Handle;
 use crate::error::SdkError;
 use crate::event_queue::EventReceiver;
 use crate::inherit::take_inherited_socket;
+use crate::invocation::InvocationReceiver;
 use crate::node_api::NodeApi;
 
 /// What the operator sees this library as.
@@ -128,6 +129,12 @@ impl ModuleIntegration {
     #[must_use]
     pub fn node_api(&self) -> NodeApi {
         NodeApi::new(Arc::clone(&self.handle))
+    }
+
+    /// Where calls of other modules, JSON-RPC calls, timers and packets arrive.
+    #[must_use]
+    pub fn invocation_receiver(&self) -> InvocationReceiver {
+        InvocationReceiver::new(Arc::clone(&self.handle))
     }
 
     /// Where events arrive. Events that came before the first receiver was made wait for it.

@@ -39,6 +39,7 @@ mod error;
 mod event_queue;
 mod inherit;
 mod integration;
+mod invocation;
 mod node_api;
 mod pending;
 
@@ -46,16 +47,19 @@ pub use args::{Args, ArgsError, module_config};
 pub use error::SdkError;
 pub use event_queue::EventReceiver;
 pub use integration::ModuleIntegration;
+pub use invocation::{INTERNAL_ERROR, INVALID_PARAMS, Invocation, InvocationReceiver, METHOD_NOT_FOUND};
 pub use node_api::NodeApi;
 
 pub use bitcoin;
+pub use bytes::Bytes;
+pub use cofferdam_protocol::BoundedVec;
 pub use cofferdam_protocol::calls::EventTypes;
 pub use cofferdam_protocol::message::{Limits, Refusal, Welcome};
-pub use cofferdam_protocol::payload::{
-    Availability, EventAvailability, EventMessage, EventPayload, Subscribed,
-};
+pub use cofferdam_protocol::payload::{Availability, EventAvailability, EventMessage, Subscribed};
 pub use cofferdam_protocol::raw::{RawBlock, RawDecodeError, RawHeader, RawTransaction};
 pub use cofferdam_protocol::{
-    ApiError, BlockHash, ChainInfo, Development, EventOrigin, EventType, LogLevel, ModuleMessage, OutPoint,
-    RequestPayload, ResponsePayload, Txid, Utxo,
+    ApiError, BlockHash, ChainInfo, Development, EventOrigin, EventPayload, EventType, InvocationPayload,
+    LogLevel, ModuleFault, ModuleMessage, OutPoint, PublishedEvent, RemovalReason, RequestPayload,
+    ResponsePayload, SyncPhase, SyncStatus, Txid, Utxo,
 };
+pub use cofferdam_protocol::{files, lightning, mempool, metrics, mining, modules, network, storage};
