@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod dirs;
+mod interface;
 mod limits;
 mod modules;
 mod node;
@@ -17,6 +18,7 @@ mod source;
 
 pub use cofferdam_document::DocumentError;
 pub use dirs::OverlappingDirs;
+pub use interface::Interface;
 pub use limits::LimitOverrides;
 pub use modules::{Modules, Restart};
 pub use node::{Backend, Bitcoind, Chain, Embedded, RpcAuth};

@@ -23,6 +23,19 @@ const MIN_DESCRIPTORS: u32 = 16;
 /// The default of `fs.nr_open`, above which the kernel refuses.
 const MAX_DESCRIPTORS: u32 = 1_048_576;
 
+/// About what one core answers.
+const MAX_CALLS_PER_SECOND: u32 = 100_000;
+
+/// 1 TiB.
+const MAX_STORED_BYTES: u64 = 1024 * 1024 * 1024 * 1024;
+const TOO_MUCH: &str = "the most is 1 TiB";
+
+const MAX_KEYS: u64 = 1_000_000_000;
+const TOO_MANY_KEYS: &str = "the most is a thousand million keys";
+
+const MAX_FILES: u64 = 1_000_000;
+const TOO_MANY_FILES: &str = "counting more than a million files takes the core too long";
+
 /// Limits the operator set for one module. `None` leaves the policy's default in force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LimitOverrides {
@@ -34,6 +47,16 @@ pub struct LimitOverrides {
     pub tasks: Option<u32>,
     /// `descriptors`: open files of one process. From 16 to 1048576.
     pub descriptors: Option<u32>,
+    /// `calls_per_second`: calls to the core in the long run. From 1 to 100000.
+    pub calls_per_second: Option<u32>,
+    /// `storage_bytes`: keys and values in its database. From 0 to 1 TiB.
+    pub storage_bytes: Option<u64>,
+    /// `storage_keys`: keys in its database. From 0 to a thousand million.
+    pub storage_keys: Option<u64>,
+    /// `file_bytes`: files in its data directory, as far as the core writes them. From 0 to 1 TiB.
+    pub file_bytes: Option<u64>,
+    /// `file_count`: files and directories in its data directory, likewise. From 0 to a million.
+    pub file_count: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +66,11 @@ pub(crate) struct Raw {
     cpu_percent: Option<Spanned<u32>>,
     tasks: Option<Spanned<u32>>,
     descriptors: Option<Spanned<u32>>,
+    calls_per_second: Option<Spanned<u32>>,
+    storage_bytes: Option<Spanned<u64>>,
+    storage_keys: Option<Spanned<u64>>,
+    file_bytes: Option<Spanned<u64>>,
+    file_count: Option<Spanned<u64>>,
 }
 
 impl Raw {
@@ -50,6 +78,9 @@ impl Raw {
     pub(crate) fn check(self, source: Source<'_>, table: &str) -> Result<LimitOverrides, DocumentError> {
         let within = |name: &str, number: Option<Spanned<u32>>, range, why| {
             number.map(|number| source.in_range(&key(table, name), &number, range, why)).transpose()
+        };
+        let up_to = |name: &str, number: Option<Spanned<u64>>, most: u64, why| {
+            number.map(|number| source.in_range(&key(table, name), &number, 0..=most, why)).transpose()
         };
         let memory = |number: Spanned<u64>| {
             let why = "less than 4 MiB holds no program, and 16 TiB no machine";
@@ -71,6 +102,16 @@ impl Raw {
                 MIN_DESCRIPTORS..=MAX_DESCRIPTORS,
                 "fewer than 16 do not start a module, and the kernel allows 1048576",
             )?,
+            calls_per_second: within(
+                "calls_per_second",
+                self.calls_per_second,
+                1..=MAX_CALLS_PER_SECOND,
+                "one core answers about 100000 calls a second",
+            )?,
+            storage_bytes: up_to("storage_bytes", self.storage_bytes, MAX_STORED_BYTES, TOO_MUCH)?,
+            storage_keys: up_to("storage_keys", self.storage_keys, MAX_KEYS, TOO_MANY_KEYS)?,
+            file_bytes: up_to("file_bytes", self.file_bytes, MAX_STORED_BYTES, TOO_MUCH)?,
+            file_count: up_to("file_count", self.file_count, MAX_FILES, TOO_MANY_FILES)?,
         })
     }
 }

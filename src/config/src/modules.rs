@@ -3,7 +3,7 @@
 use crate::source::{key, path, value};
 use crate::{LimitOverrides, limits};
 use cofferdam_document::{DocumentError, Source, Spanned, quote};
-use cofferdam_manifest::{CapabilitySet, ConfigKey, Manifest, ModuleName};
+use cofferdam_manifest::{CapabilitySet, ConfigKey, EventName, Manifest, ModuleName};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,6 +31,11 @@ pub struct Modules {
     /// `[modules.grants]`: what the operator allows a module, whatever else it asks for. A module that is
     /// not listed gets what its manifest declares; one listed with `[]` gets nothing.
     pub grants: BTreeMap<ModuleName, CapabilitySet>,
+    /// `[modules.publish_events]`: the event types that the operator lets a module publish. A module that is not
+    /// listed publishes those its manifest names.
+    pub publish_events: BTreeMap<ModuleName, BTreeSet<EventName>>,
+    /// `lightning`: the module that answers for Lightning and payments. None unless set.
+    pub lightning: Option<ModuleName>,
     /// `[modules.limits.<module>]`: limits set instead of the policy's.
     pub limits: BTreeMap<ModuleName, LimitOverrides>,
 }
@@ -45,6 +50,8 @@ impl Default for Modules {
             restart: Restart::default(),
             module_configs: BTreeMap::new(),
             grants: BTreeMap::new(),
+            publish_events: BTreeMap::new(),
+            lightning: None,
             limits: BTreeMap::new(),
         }
     }
@@ -74,6 +81,9 @@ pub(crate) struct Raw {
     module_configs: ByModule<BTreeMap<Spanned<String>, Spanned<Setting>>>,
     #[serde(default)]
     grants: ByModule<Vec<Spanned<String>>>,
+    #[serde(default)]
+    publish_events: ByModule<Vec<Spanned<String>>>,
+    lightning: Option<Spanned<String>>,
     #[serde(default)]
     limits: ByModule<limits::Raw>,
 }
@@ -115,6 +125,8 @@ impl Raw {
             restart: self.restart.unwrap_or(default.restart),
             module_configs: by_module(source, "modules.module_configs", self.module_configs, settings)?,
             grants: by_module(source, "modules.grants", self.grants, grant)?,
+            publish_events: by_module(source, "modules.publish_events", self.publish_events, published)?,
+            lightning: self.lightning.map(|text| value(source, "modules.lightning", &text)).transpose()?,
             limits: by_module(source, "modules.limits", self.limits, |source, table, raw| {
                 raw.check(source, table)
             })?,
@@ -163,6 +175,20 @@ fn grant(
         }
     }
     Ok(granted)
+}
+
+fn published(
+    source: Source<'_>,
+    table: &str,
+    listed: Vec<Spanned<String>>,
+) -> Result<BTreeSet<EventName>, DocumentError> {
+    let mut names = BTreeSet::new();
+    for text in &listed {
+        if !names.insert(value(source, table, text)?) {
+            return Err(twice(source, table, text));
+        }
+    }
+    Ok(names)
 }
 
 fn twice(source: Source<'_>, key: &str, text: &Spanned<String>) -> DocumentError {

@@ -117,6 +117,7 @@ impl fmt::Display for Chain {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Raw {
     backend: Option<Spanned<RawBackend>>,
+    pub(crate) redact_peers: Option<bool>,
     embedded: Option<RawEmbedded>,
     bitcoind: Option<Spanned<RawBitcoind>>,
 }

@@ -2,7 +2,8 @@
 
 use crate::dirs::{Dirs, OverlappingDirs};
 use crate::source::path;
-use crate::{Backend, Bitcoind, Modules, RpcAuth, Sandbox, Shutdown, modules, node, sandbox, shutdown};
+use crate::{Backend, Bitcoind, Interface, Modules, RpcAuth, Sandbox, Shutdown};
+use crate::{interface, modules, node, sandbox, shutdown};
 use cofferdam_document::{DocumentError, Source, Spanned};
 use serde::Deserialize;
 use std::ops::Range;
@@ -20,6 +21,10 @@ pub struct Config {
     pub modules: Modules,
     /// `[node]`.
     pub node: Backend,
+    /// `node.redact_peers`: whether modules are not told the addresses of the node's peers. `false` unless set.
+    pub redact_peers: bool,
+    /// `[interface]`.
+    pub interface: Interface,
     /// `[sandbox]`.
     pub sandbox: Sandbox,
     /// `[shutdown]`.
@@ -32,6 +37,8 @@ impl Default for Config {
             state_dir: PathBuf::from("data/cofferdam"),
             modules: Modules::default(),
             node: Backend::default(),
+            redact_peers: false,
+            interface: Interface::default(),
             sandbox: Sandbox::default(),
             shutdown: Shutdown::default(),
         }
@@ -51,7 +58,9 @@ impl Config {
         let config = Self {
             state_dir: state_dir.unwrap_or_else(|| Self::default().state_dir),
             modules: raw.modules.check(source)?,
+            redact_peers: raw.node.redact_peers.unwrap_or(false),
             node: raw.node.check(source)?,
+            interface: raw.interface.check(source)?,
             sandbox: raw.sandbox.check(source)?,
             shutdown: raw.shutdown.check(source)?,
         };
@@ -76,6 +85,7 @@ impl Config {
                 RpcAuth::Cookie(file) | RpcAuth::Password { password_file: file, .. } => resolve(file),
             }
         }
+        self.interface.token_file.iter_mut().for_each(resolve);
         self.dirs().check()?;
         Ok(self)
     }
@@ -94,6 +104,8 @@ struct Raw {
     modules: modules::Raw,
     #[serde(default)]
     node: node::Raw,
+    #[serde(default)]
+    interface: interface::Raw,
     #[serde(default)]
     sandbox: sandbox::Raw,
     #[serde(default)]

@@ -29,6 +29,8 @@ pub enum ValueError {
     },
     /// Not a setting's key.
     ConfigKey(String),
+    /// Not like the name of an event type.
+    EventName(String),
 }
 
 impl ValueError {
@@ -42,6 +44,7 @@ impl ValueError {
             Self::EntryPoint { found, why } => format!("{} cannot be the entry point: {why}", quote(found)),
             Self::Capability { found, .. } => format!("{} is not a capability", quote(found)),
             Self::ConfigKey(found) => format!("{} cannot be the key of a setting", quote(found)),
+            Self::EventName(found) => format!("{} is not the name of an event type", quote(found)),
         }
     }
 
@@ -67,6 +70,7 @@ impl ValueError {
                 "use 1 to 64 of A-Z a-z 0-9 _, the first of them a letter: it becomes MODULE_CONFIG_<KEY>"
                     .to_owned()
             }
+            Self::EventName(_) => "write it like PaymentSettled; `cofferdam events` lists them".to_owned(),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! From the text of a `module.toml` to a [`Manifest`].
 
-use crate::{CapabilitySet, ConfigKey, EntryPoint, ModuleName, ValueError, Version, VersionConstraint};
+use crate::{
+    Capability, CapabilitySet, ConfigKey, EntryPoint, EventName, ModuleName, ValueError, Version,
+    VersionConstraint,
+};
 use cofferdam_document::{DocumentError, Source, Spanned, quote};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 /// The longest description or author, in bytes: they are one line of a page.
@@ -26,6 +29,7 @@ pub struct Manifest {
     description: Option<String>,
     author: Option<String>,
     capabilities: CapabilitySet,
+    publish_events: BTreeSet<EventName>,
     dependencies: BTreeMap<ModuleName, VersionConstraint>,
     optional_dependencies: BTreeMap<ModuleName, VersionConstraint>,
     config_schema: BTreeMap<ConfigKey, String>,
@@ -52,6 +56,7 @@ impl Manifest {
             description: line(source, "description", raw.description.as_ref())?,
             author: line(source, "author", raw.author.as_ref())?,
             capabilities: capabilities(source, &raw.capabilities)?,
+            publish_events: publish_events(source, &raw)?,
             config_schema: config_schema(source, &raw.config_schema)?,
             name,
             dependencies,
@@ -95,6 +100,12 @@ impl Manifest {
         &self.capabilities
     }
 
+    /// The event types it asks to publish; empty unless it asks for the capability `publish_events` too.
+    #[must_use]
+    pub fn publish_events(&self) -> &BTreeSet<EventName> {
+        &self.publish_events
+    }
+
     /// The modules it cannot start without.
     #[must_use]
     pub fn dependencies(&self) -> &BTreeMap<ModuleName, VersionConstraint> {
@@ -125,6 +136,8 @@ struct Raw {
     author: Option<Spanned<String>>,
     #[serde(default)]
     capabilities: Vec<Spanned<String>>,
+    #[serde(default)]
+    publish_events: Vec<Spanned<String>>,
     #[serde(default)]
     dependencies: RawTable,
     #[serde(default)]
@@ -162,6 +175,32 @@ fn capabilities(source: Source<'_>, listed: &[Spanned<String>]) -> Result<Capabi
         }
     }
     Ok(set)
+}
+
+/// The most event types a module may publish: more than there are for modules.
+const MAX_EVENTS: usize = 64;
+
+fn publish_events(source: Source<'_>, raw: &Raw) -> Result<BTreeSet<EventName>, DocumentError> {
+    let key = "publish_events";
+    let mut names = BTreeSet::new();
+    for text in &raw.publish_events {
+        if names.len() == MAX_EVENTS {
+            let problem = format!("more than {MAX_EVENTS} event types are listed");
+            return Err(source.error(text.span(), key, problem, "list those it publishes"));
+        }
+        if !names.insert(value(source, key, text)?) {
+            let problem = format!("{} is listed twice", quote(text.get_ref()));
+            return Err(source.error(text.span(), key, problem, "list it once"));
+        }
+    }
+    let asked = raw.capabilities.iter().any(|text| text.get_ref() == Capability::PublishEvents.as_str());
+    match raw.publish_events.first() {
+        Some(first) if !asked => {
+            let problem = "the capability publish_events is not asked for";
+            Err(source.error(first.span(), key, problem, "add \"publish_events\" to capabilities"))
+        }
+        _ => Ok(names),
+    }
 }
 
 fn dependencies(

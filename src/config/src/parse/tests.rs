@@ -14,6 +14,7 @@ modules_dir = "/opt/modules"
 data_dir = "/var/modules"
 enabled_modules = ["my-module"]
 restart = "never"
+lightning = "my-lightning"
 [modules.module_configs.my-module]
 setting1 = "value1"
 interval = 5
@@ -22,13 +23,21 @@ fast = true
 [modules.grants]
 my-module = ["read_blockchain"]
 nothing = []
+[modules.publish_events]
+my-module = ["PaymentSettled"]
 [modules.limits.my-module]
 memory_bytes = 268435456
 cpu_percent = 50
 tasks = 64
 descriptors = 256
+calls_per_second = 10
+storage_bytes = 11
+storage_keys = 12
+file_bytes = 13
+file_count = 14
 [node]
 backend = "bitcoind"
+redact_peers = true
 [node.embedded]
 block_interval_ms = 0
 [node.bitcoind]
@@ -37,6 +46,11 @@ cookie_file = "node/.cookie"
 zmq = "tcp://[::1]:28332"
 chain = "regtest"
 poll_interval_ms = 250
+[interface]
+enabled = true
+listen = "192.0.2.1:8080"
+allow_remote = true
+token_file = "token"
 [sandbox]
 allow_missing = ["cgroup", "landlock_scope"]
 uid_base = 2000000000
@@ -86,6 +100,15 @@ fn the_reference_has_every_key_and_every_key_in_it_exists() {
 }
 
 #[test]
+fn an_interface_for_other_hosts_needs_to_be_allowed_by_name() {
+    let text = "[interface]\nlisten = \"192.0.2.1:8080\"\n";
+    assert!(message(text).contains("c.toml:2:10"), "{}", message(text));
+    assert!(message(text).contains("interface.allow_remote = true"), "{}", message(text));
+    assert!(Config::parse("c.toml", &format!("{text}allow_remote = true\n")).is_ok());
+    assert!(Config::parse("c.toml", "[interface]\nlisten = \"[::1]:8080\"\n").is_ok());
+}
+
+#[test]
 fn every_section_may_be_empty() {
     assert_eq!(parsed("[modules]\n[node]\n[node.embedded]\n[sandbox]\n[shutdown]"), Config::default());
 }
@@ -120,7 +143,24 @@ fn every_key_is_read() {
             memory_bytes: Some(268_435_456),
             cpu_percent: Some(50),
             tasks: Some(64),
-            descriptors: Some(256)
+            descriptors: Some(256),
+            calls_per_second: Some(10),
+            storage_bytes: Some(11),
+            storage_keys: Some(12),
+            file_bytes: Some(13),
+            file_count: Some(14),
+        }
+    );
+    let published: Vec<_> = modules.publish_events["my-module"].iter().map(ToString::to_string).collect();
+    assert_eq!(published, ["PaymentSettled"]);
+    assert_eq!(modules.lightning.as_ref().map(AsRef::as_ref), Some("my-lightning"));
+    assert!(config.redact_peers);
+    assert_eq!(
+        config.interface,
+        Interface {
+            enabled: true,
+            listen: "192.0.2.1:8080".parse().expect("an address"),
+            token_file: Some(PathBuf::from("token")),
         }
     );
     assert_eq!(

@@ -287,3 +287,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn event_types_to_publish_need_their_capability_and_are_listed_once() {
+    let manifest = |capabilities: &str, events: &str| {
+        let head = "name = \"m\"\nversion = \"1.0.0\"\nentry_point = \"m\"\n";
+        Manifest::parse("m", &format!("{head}capabilities = [{capabilities}]\npublish_events = [{events}]\n"))
+    };
+    let granted = manifest("\"publish_events\"", "\"PaymentSettled\", \"PaymentFailed\"").unwrap();
+    let names: Vec<&str> = granted.publish_events().iter().map(EventName::as_str).collect();
+    assert_eq!(names, ["PaymentFailed", "PaymentSettled"]);
+    assert!(manifest("\"publish_events\"", "").unwrap().publish_events().is_empty());
+    for (capabilities, events, told) in [
+        ("", "\"PaymentSettled\"", "add \"publish_events\" to capabilities"),
+        ("\"publish_events\"", "\"A\", \"A\"", "is listed twice"),
+        ("\"publish_events\"", "\"payment\"", "is not the name of an event type"),
+    ] {
+        let error = manifest(capabilities, events).unwrap_err().to_string();
+        assert!(error.contains("m:5:") && error.contains(told), "{error}");
+    }
+}
