@@ -134,8 +134,8 @@ pub struct RosterEntry {
     pub limits: CoreLimits,
 }
 
-/// How much of the core a module may take, from the policy and the operator's configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How much of the core a module may take, from the policy and the operator's configuration. The default is nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoreLimits {
     /// Calls per second in the long run.

@@ -17,6 +17,7 @@ impl Installation {
         let modules = &self.config.modules;
         let decisions = Decisions {
             grants: Grants::from(modules.grants.get(name).cloned()),
+            publishes: modules.publish_events.get(name).cloned(),
             overrides: modules.limits.get(name).map(overrides).unwrap_or_default(),
             settings: modules.module_configs.get(name).cloned().unwrap_or_default(),
             weakened_by: weakenings(&self.config, tables),
@@ -54,6 +55,11 @@ fn overrides(limits: &LimitOverrides) -> Overrides {
         cpu_percent: limits.cpu_percent,
         tasks: limits.tasks,
         descriptors: limits.descriptors,
+        calls_per_second: limits.calls_per_second,
+        storage_bytes: limits.storage_bytes,
+        storage_keys: limits.storage_keys,
+        file_bytes: limits.file_bytes,
+        file_count: limits.file_count,
     }
 }
 
@@ -63,6 +69,8 @@ pub(crate) fn idle_settings(config: &Config, modules: &BTreeMap<ModuleName, Inst
     let tables = [
         ("enabled_modules", settings.enabled_modules.iter().collect::<Vec<_>>()),
         ("grants", settings.grants.keys().collect()),
+        ("publish_events", settings.publish_events.keys().collect()),
+        ("lightning", settings.lightning.iter().collect()),
         ("limits", settings.limits.keys().collect()),
         ("module_configs", settings.module_configs.keys().collect()),
     ];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cofferdam_config::{Backend, Layer};
 use cofferdam_control::{CoreLimits, NodeSettings, RosterEntry};
 use cofferdam_installation::{Installation, Installed};
-use cofferdam_policy::Tables;
+use cofferdam_policy::{Profile, Tables};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -209,17 +209,22 @@ fn entry(installed: &Installed, loaded: &crate::start::Loaded) -> RosterEntry {
         version: installed.manifest.version().to_string(),
         granted: loaded.profile().granted.iter().collect(),
         requires: installed.manifest.dependencies().keys().cloned().collect(),
-        publishes: Vec::new(),
+        publishes: loaded.profile().publishes.iter().map(ToString::to_string).collect(),
         files: None,
-        limits: CoreLimits {
-            calls_per_second: 5000,
-            call_burst: 5000,
-            storage_bytes: 256 * 1024 * 1024,
-            storage_keys: 1_000_000,
-            file_bytes: 256 * 1024 * 1024,
-            file_count: 10_000,
-        },
+        limits: core_limits(loaded.profile()),
     }
+}
+
+/// What it may take of the core. A profile without such limits is the core's own, and no module's.
+fn core_limits(profile: &Profile) -> CoreLimits {
+    profile.core_limits.as_ref().map_or_else(CoreLimits::default, |limits| CoreLimits {
+        calls_per_second: limits.calls_per_second.value,
+        call_burst: limits.call_burst.value,
+        storage_bytes: limits.storage_bytes.value,
+        storage_keys: limits.storage_keys.value,
+        file_bytes: limits.file_bytes.value,
+        file_count: limits.file_count.value,
+    })
 }
 
 fn node_settings(node: &Backend) -> NodeSettings {

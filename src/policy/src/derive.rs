@@ -3,11 +3,11 @@
 //! away, fewer never add anything, and nothing a module declares changes its walls: only what it may ask.
 
 use crate::profile::{
-    EnvironmentRule, Limit, Limits, Linkage, Namespace, NamespaceRule, Network, Profile, Resource,
-    RlimitRule, Subject, SyscallPolicy, Weakening,
+    CoreLimits, EnvironmentRule, Limit, Limits, Linkage, Namespace, NamespaceRule, Network, Profile,
+    Resource, RlimitRule, Subject, SyscallPolicy, Weakening,
 };
 use crate::tables::{Reach, Tables, Template};
-use cofferdam_manifest::{CapabilitySet, ConfigKey, Manifest};
+use cofferdam_manifest::{Capability, CapabilitySet, ConfigKey, EventName, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The reason of a limit that is not the policy's.
@@ -44,6 +44,16 @@ pub struct Overrides {
     pub tasks: Option<u32>,
     /// Open descriptors (RLIMIT_NOFILE).
     pub descriptors: Option<u32>,
+    /// Calls to the core per second.
+    pub calls_per_second: Option<u32>,
+    /// Bytes in its database.
+    pub storage_bytes: Option<u64>,
+    /// Keys in its database.
+    pub storage_keys: Option<u64>,
+    /// Bytes of files that the core writes for it.
+    pub file_bytes: Option<u64>,
+    /// Files and directories that the core makes for it.
+    pub file_count: Option<u64>,
 }
 
 /// What the operator decided about one module.
@@ -51,6 +61,8 @@ pub struct Overrides {
 pub struct Decisions {
     /// Its capabilities.
     pub grants: Grants,
+    /// The event types it may publish of those it declares; `None`: all of these.
+    pub publishes: Option<BTreeSet<EventName>>,
     /// Its limits.
     pub overrides: Overrides,
     /// Its settings, which become `MODULE_CONFIG_<KEY>`.
@@ -87,6 +99,7 @@ pub fn derive(manifest: &Manifest, decisions: &Decisions, linkage: Linkage, tabl
         extra_namespace: None,
         network: Network::None { why: why.clone() },
         syscalls: tables.calls.module(linkage),
+        publishes: publishes(manifest, &granted, decisions.publishes.as_ref()),
         withheld: declared.difference(&granted),
         granted,
         settings: &decisions.settings,
@@ -116,6 +129,7 @@ pub fn derive_core(needs: &CoreNeeds, linkage: Linkage, tables: &Tables) -> Prof
         extra_namespace,
         network,
         syscalls,
+        publishes: BTreeSet::new(),
         withheld: CapabilitySet::new(),
         granted: CapabilitySet::new(),
         settings: &BTreeMap::new(),
@@ -134,6 +148,7 @@ struct Parts<'p> {
     syscalls: &'p SyscallPolicy,
     granted: CapabilitySet,
     withheld: CapabilitySet,
+    publishes: BTreeSet<EventName>,
     settings: &'p BTreeMap<ConfigKey, String>,
     overrides: &'p Overrides,
     weakened_by: &'p [Weakening],
@@ -163,12 +178,39 @@ fn assemble(parts: Parts<'_>) -> Profile {
             .chain(template.rlimits.iter().map(|rule| rlimit(rule, parts.overrides)))
             .collect(),
         limits,
+        core_limits: template.core_limits.as_ref().map(|policy| core_limits(policy, parts.overrides)),
         environment: environment(template, parts.settings),
         descriptors: template.descriptors.clone(),
         granted: parts.granted,
+        publishes: parts.publishes,
         withheld: parts.withheld,
         weakened_by: parts.weakened_by.to_vec(),
         subject: parts.subject,
+    }
+}
+
+/// The event types that a module may publish: declared, allowed by the operator, and only with the capability.
+fn publishes(
+    manifest: &Manifest,
+    granted: &CapabilitySet,
+    allowed: Option<&BTreeSet<EventName>>,
+) -> BTreeSet<EventName> {
+    if !granted.contains(Capability::PublishEvents) {
+        return BTreeSet::new();
+    }
+    let is_allowed = |name: &&EventName| allowed.is_none_or(|allowed| allowed.contains(*name));
+    manifest.publish_events().iter().filter(is_allowed).cloned().collect()
+}
+
+/// A burst follows the rate that the operator set: a second's worth.
+fn core_limits(policy: &CoreLimits, overrides: &Overrides) -> CoreLimits {
+    CoreLimits {
+        calls_per_second: limit(&policy.calls_per_second, overrides.calls_per_second),
+        call_burst: limit(&policy.call_burst, overrides.calls_per_second),
+        storage_bytes: limit(&policy.storage_bytes, overrides.storage_bytes),
+        storage_keys: limit(&policy.storage_keys, overrides.storage_keys),
+        file_bytes: limit(&policy.file_bytes, overrides.file_bytes),
+        file_count: limit(&policy.file_count, overrides.file_count),
     }
 }
 

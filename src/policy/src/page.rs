@@ -5,11 +5,11 @@ mod calls;
 mod layout;
 
 use crate::profile::{
-    Access, CallLine, Descriptor, Linkage, Network, Profile, Resource, RlimitRule, Subject,
+    Access, CallLine, CoreLimits, Descriptor, Linkage, Network, Profile, Resource, RlimitRule, Subject,
 };
 use crate::tables::Tables;
 use cofferdam_document::{escape, quote};
-use cofferdam_manifest::{Capability, CapabilitySet};
+use cofferdam_manifest::{Capability, CapabilitySet, EventName};
 use layout::Layout;
 use serde::Serialize;
 
@@ -90,6 +90,11 @@ fn may_call(layout: &mut Layout, profile: &Profile, tables: &Tables, calls: &[Ca
             layout.hanging(4, "risk", 10, &note.risk);
         }
         call_lines(layout, calls, Some(capability));
+        if capability == Capability::PublishEvents {
+            let names: Vec<&str> = profile.publishes.iter().map(EventName::as_str).collect();
+            let names = if names.is_empty() { "no event type".to_owned() } else { names.join(", ") };
+            layout.hanging(4, "publishes", 14, &names);
+        }
     }
     if calls.iter().any(|call| call.capability.is_none()) {
         layout.line(2, "without any capability");
@@ -190,6 +195,20 @@ fn limits(layout: &mut Layout, profile: &Profile) {
         let (name, value) = resource(rule);
         limit(layout, name, &value, &rule.why);
     }
+    if let Some(core) = &profile.core_limits {
+        core_limits(layout, core);
+    }
+}
+
+fn core_limits(layout: &mut Layout, limits: &CoreLimits) {
+    layout.line(2, "of the core:");
+    let rate = format!("{} a second", limits.calls_per_second.value);
+    limit(layout, "calls", &rate, &limits.calls_per_second.why);
+    limit(layout, "at once", &limits.call_burst.value.to_string(), &limits.call_burst.why);
+    limit(layout, "database", &bytes(limits.storage_bytes.value), &limits.storage_bytes.why);
+    limit(layout, "", &format!("{} keys", limits.storage_keys.value), &limits.storage_keys.why);
+    limit(layout, "files", &bytes(limits.file_bytes.value), &limits.file_bytes.why);
+    limit(layout, "", &format!("{} files", limits.file_count.value), &limits.file_count.why);
 }
 
 fn limit(layout: &mut Layout, name: &str, value: &str, why: &str) {

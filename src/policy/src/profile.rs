@@ -4,10 +4,14 @@
 //! belong to the launcher's plan. It is what the auditor's page prints and what the launcher enforces, so
 //! nothing the launcher decides about a module may be missing here.
 
-use std::collections::BTreeMap;
+mod limits;
 
-use cofferdam_manifest::{Capability, CapabilitySet, ModuleName};
+use std::collections::{BTreeMap, BTreeSet};
+
+use cofferdam_manifest::{Capability, CapabilitySet, EventName, ModuleName};
 use serde::Serialize;
+
+pub use limits::{CoreLimits, Limit, Limits};
 
 /// Where a module finds its own data directory.
 pub const DATA_INSIDE: &str = "/data";
@@ -33,6 +37,8 @@ pub struct Profile {
     pub syscalls: SyscallPolicy,
     /// What its cgroup allows.
     pub limits: Limits,
+    /// What it may take of the core; none for the core itself.
+    pub core_limits: Option<CoreLimits>,
     /// Its process resource limits (getrlimit(2)).
     pub rlimits: Vec<RlimitRule>,
     /// The whole of its environment.
@@ -43,6 +49,8 @@ pub struct Profile {
     pub descriptors: Vec<DescriptorRule>,
     /// Capabilities declared and granted: with the calls table, the whole of what it may ask of the core.
     pub granted: CapabilitySet,
+    /// The event types that it may publish; empty without the capability for it.
+    pub publishes: BTreeSet<EventName>,
     /// Capabilities declared but not granted by the operator.
     pub withheld: CapabilitySet,
     /// Layers that the operator allows to be missing. Empty unless the config says so by name.
@@ -261,26 +269,6 @@ impl Errno {
             Self::FamilyNotSupported => "EAFNOSUPPORT",
         }
     }
-}
-
-/// What the cgroup allows. Every field is enforced or the start is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Limits {
-    /// Memory, in bytes; swap is 0.
-    pub memory_bytes: Limit<u64>,
-    /// Processor time in percent of one core; 200 is two cores.
-    pub cpu_percent: Limit<u32>,
-    /// Threads and processes.
-    pub tasks: Limit<u32>,
-}
-
-/// One limit and its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Limit<T> {
-    /// The limit, in the unit of its field.
-    pub value: T,
-    /// Why this much.
-    pub why: String,
 }
 
 /// A resource of getrlimit(2).

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cofferdam_config::{Backend, RpcAuth};
-use cofferdam_control::{CoreSettings, Ask, Report, RpcCredentials, shorten};
+use cofferdam_control::{Ask, CoreSettings, Report, RpcCredentials, shorten};
 use nix::sys::signalfd::SignalFd;
 
 use super::control::{ControlLink, Heard};

@@ -96,8 +96,16 @@ fn the_policys_limits_hold_unless_the_operator_sets_others() {
         cpu_percent: Some(10),
         tasks: Some(8),
         descriptors: Some(32),
+        calls_per_second: Some(7),
+        storage_bytes: Some(11),
+        ..Overrides::default()
     };
+    let at_core = profile.core_limits.unwrap();
+    assert_eq!((at_core.calls_per_second.value, at_core.storage_bytes.value), (5000, 256 << 20));
     let profile = module(&Decisions { overrides, ..Decisions::default() }, Linkage::Static);
+    let at_core = profile.core_limits.clone().unwrap();
+    assert_eq!((at_core.calls_per_second.value, at_core.call_burst.value), (7, 7));
+    assert_eq!((at_core.storage_bytes.value, at_core.storage_keys.value), (11, 1_000_000));
     assert_eq!(profile.limits.memory_bytes.value, 1 << 20);
     assert_eq!((profile.limits.cpu_percent.value, profile.limits.tasks.value), (10, 8));
     assert_eq!(nofile(&profile), Some(32));
@@ -216,4 +224,21 @@ proptest! {
         prop_assert!(fixed != Verdict::Allow || dynamic == Verdict::Allow);
         prop_assert!(fixed != Verdict::Kill || dynamic == Verdict::Kill);
     }
+}
+
+#[test]
+fn a_module_publishes_what_it_declares_and_the_operator_allows_and_nothing_without_the_capability() {
+    let text = "name = \"m\"\nversion = \"1.0.0\"\nentry_point = \"m\"\n\
+        capabilities = [\"publish_events\"]\npublish_events = [\"PaymentSettled\", \"ChannelOpened\"]\n";
+    let manifest = Manifest::parse("m", text).unwrap();
+    let publishes = |decisions: &Decisions| -> Vec<String> {
+        let profile = derive(&manifest, decisions, Linkage::Static, &TABLES);
+        profile.publishes.iter().map(ToString::to_string).collect()
+    };
+    let names = |names: &[&str]| Some(names.iter().map(|name| EventName::new(name).unwrap()).collect());
+    assert_eq!(publishes(&Decisions::default()), ["ChannelOpened", "PaymentSettled"]);
+    let allowed = names(&["PaymentSettled", "NewBlock"]);
+    assert_eq!(publishes(&Decisions { publishes: allowed, ..Decisions::default() }), ["PaymentSettled"]);
+    let grants = Grants::Only(CapabilitySet::new());
+    assert!(publishes(&Decisions { grants, ..Decisions::default() }).is_empty());
 }

@@ -3,7 +3,7 @@
 
 use super::checks::{named, once, why};
 use crate::profile::{
-    Access, Descriptor, DescriptorRule, DirectoryRule, EnvironmentRule, Limit, Limits, Namespace,
+    Access, CoreLimits, Descriptor, DescriptorRule, DirectoryRule, EnvironmentRule, Limit, Limits, Namespace,
     NamespaceRule, Resource, RlimitRule,
 };
 use cofferdam_document::{DocumentError, Source, Spanned};
@@ -18,6 +18,8 @@ pub(crate) struct Template {
     pub(crate) libraries: Vec<DirectoryRule>,
     pub(crate) network: Reach,
     pub(crate) limits: Limits,
+    /// What a module may take of the core; `None` for the core itself.
+    pub(crate) core_limits: Option<CoreLimits>,
     pub(crate) rlimits: Vec<RlimitRule>,
     pub(crate) descriptors: Vec<DescriptorRule>,
     pub(crate) environment: Vec<EnvironmentRule>,
@@ -42,6 +44,7 @@ struct Raw {
     library: Vec<RawDirectory>,
     network: RawNetwork,
     limits: RawLimits,
+    core_limits: Option<RawCoreLimits>,
     rlimit: Vec<RawRlimit>,
     descriptor: Vec<RawDescriptor>,
     environment: RawEnvironment,
@@ -78,6 +81,17 @@ struct RawLimits {
     memory_mib: RawLimit,
     cpu_percent: RawLimit,
     tasks: RawLimit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCoreLimits {
+    calls_per_second: RawLimit,
+    call_burst: RawLimit,
+    storage_mib: RawLimit,
+    storage_keys: RawLimit,
+    file_mib: RawLimit,
+    file_count: RawLimit,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +154,7 @@ pub(crate) fn parse(source: Source<'_>) -> Result<Template, DocumentError> {
         libraries: libraries(source, &raw.library)?,
         network: reach(source, &raw.network)?,
         limits: limits(source, &raw.limits)?,
+        core_limits: raw.core_limits.map(|raw| core_limits(source, &raw)).transpose()?,
         rlimits: rlimits(source, &raw.rlimit)?,
         descriptors: descriptors(source, &raw.descriptor)?,
         environment: environment(source, &raw.environment)?,
@@ -207,16 +222,34 @@ fn reach(source: Source<'_>, raw: &RawNetwork) -> Result<Reach, DocumentError> {
     }
 }
 
+fn limit(source: Source<'_>, key: &str, raw: &RawLimit) -> Result<Limit<u32>, DocumentError> {
+    let value = source.in_range(key, &raw.value, 1..=u32::MAX, "a limit of 0 starts nothing")?;
+    Ok(Limit { value, why: why(source, key, &raw.why)? })
+}
+
+/// A limit that the file gives in MiB.
+fn mebibytes(limit: Limit<u32>) -> Limit<u64> {
+    Limit { value: u64::from(limit.value) << 20, why: limit.why }
+}
+
 fn limits(source: Source<'_>, raw: &RawLimits) -> Result<Limits, DocumentError> {
-    let limit = |key: &str, raw: &RawLimit| {
-        let value = source.in_range(key, &raw.value, 1..=u32::MAX, "a limit of 0 starts nothing")?;
-        Ok(Limit { value, why: why(source, key, &raw.why)? })
-    };
-    let memory = limit("limits.memory_mib", &raw.memory_mib)?;
     Ok(Limits {
-        memory_bytes: Limit { value: u64::from(memory.value) << 20, why: memory.why },
-        cpu_percent: limit("limits.cpu_percent", &raw.cpu_percent)?,
-        tasks: limit("limits.tasks", &raw.tasks)?,
+        memory_bytes: mebibytes(limit(source, "limits.memory_mib", &raw.memory_mib)?),
+        cpu_percent: limit(source, "limits.cpu_percent", &raw.cpu_percent)?,
+        tasks: limit(source, "limits.tasks", &raw.tasks)?,
+    })
+}
+
+fn core_limits(source: Source<'_>, raw: &RawCoreLimits) -> Result<CoreLimits, DocumentError> {
+    let limit = |name: &str, raw: &RawLimit| limit(source, &format!("core_limits.{name}"), raw);
+    let count = |limit: Limit<u32>| Limit { value: u64::from(limit.value), why: limit.why };
+    Ok(CoreLimits {
+        calls_per_second: limit("calls_per_second", &raw.calls_per_second)?,
+        call_burst: limit("call_burst", &raw.call_burst)?,
+        storage_bytes: mebibytes(limit("storage_mib", &raw.storage_mib)?),
+        storage_keys: count(limit("storage_keys", &raw.storage_keys)?),
+        file_bytes: mebibytes(limit("file_mib", &raw.file_mib)?),
+        file_count: count(limit("file_count", &raw.file_count)?),
     })
 }
 
