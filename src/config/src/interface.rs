@@ -40,7 +40,8 @@ impl Raw {
     pub(crate) fn check(self, source: Source<'_>) -> Result<Interface, DocumentError> {
         let default = Interface::default();
         let allow_remote = self.allow_remote.unwrap_or(false);
-        let token_file = self.token_file.map(|text| path(source, "interface.token_file", &text)).transpose()?;
+        let token_file =
+            self.token_file.map(|text| path(source, "interface.token_file", &text)).transpose()?;
         let listen = self.listen.map(|text| listen(source, &text, allow_remote)).transpose()?;
         Ok(Interface {
             enabled: self.enabled.unwrap_or(default.enabled),
@@ -51,7 +52,11 @@ impl Raw {
 }
 
 /// Credentials and answers travel unencrypted, so that another host is only listened to where somebody said so.
-fn listen(source: Source<'_>, text: &Spanned<String>, allow_remote: bool) -> Result<SocketAddr, DocumentError> {
+fn listen(
+    source: Source<'_>,
+    text: &Spanned<String>,
+    allow_remote: bool,
+) -> Result<SocketAddr, DocumentError> {
     let key = "interface.listen";
     let address = address(source, key, text, text.get_ref(), "127.0.0.1:8350")?;
     if address.ip().is_loopback() || allow_remote {

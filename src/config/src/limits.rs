@@ -33,8 +33,8 @@ const TOO_MUCH: &str = "the most is 1 TiB";
 const MAX_KEYS: u64 = 1_000_000_000;
 const TOO_MANY_KEYS: &str = "the most is a thousand million keys";
 
-const MAX_FILES: u64 = 1_000_000;
-const TOO_MANY_FILES: &str = "counting more than a million files takes the core too long";
+const MAX_FILES: u64 = 65_536;
+const TOO_MANY_FILES: &str = "counting more than 65536 files takes the core too long";
 
 /// Limits the operator set for one module. `None` leaves the policy's default in force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct LimitOverrides {
     pub storage_keys: Option<u64>,
     /// `file_bytes`: files in its data directory, as far as the core writes them. From 0 to 1 TiB.
     pub file_bytes: Option<u64>,
-    /// `file_count`: files and directories in its data directory, likewise. From 0 to a million.
+    /// `file_count`: files and directories in its data directory, likewise. From 0 to 65536.
     pub file_count: Option<u64>,
 }
 

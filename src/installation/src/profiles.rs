@@ -25,6 +25,11 @@ impl Installation {
         derive(&installed.manifest, &decisions, linkage, tables)
     }
 
+    /// Whether the core reads and writes a module's files for it: a matter of its capabilities, however it is linked.
+    fn shares_files(&self, installed: &Installed, tables: &Tables) -> bool {
+        self.profile(installed, Linkage::Static, tables).shares_files()
+    }
+
     /// The profile of the host core.
     #[must_use]
     pub fn core_profile(&self, linkage: Linkage, tables: &Tables) -> Profile {
@@ -34,13 +39,25 @@ impl Installation {
                 [Some(node.rpc), node.zmq].into_iter().flatten().map(|at| at.port()).collect()
             }
         };
+        let interface = &self.config.interface;
         let needs = CoreNeeds {
             connect_ports,
+            interface: interface.enabled.then_some(interface.listen),
+            files_of: self
+                .modules
+                .values()
+                .filter(|module| self.shares_files(module, tables))
+                .map(name)
+                .collect(),
             overrides: Overrides::default(),
             weakened_by: weakenings(&self.config, tables),
         };
         derive_core(&needs, linkage, tables)
     }
+}
+
+fn name(installed: &Installed) -> ModuleName {
+    installed.manifest.name().clone()
 }
 
 /// The layers that the config allows to be missing, and what follows.

@@ -48,13 +48,15 @@ pub(crate) fn of_call(call: &str) -> &'static [Argument] {
         "prlimit64" => const { &[cut("pid", 0)] },
         "socket" | "socketpair" => const { &[cut("domain", 0), cut("type", 1), cut("protocol", 2)] },
         "getsockopt" | "setsockopt" => const { &[cut("level", 1), cut("optname", 2)] },
-        "recvfrom" | "sendto" => const { &[cut("flags", 3)] },
+        "accept4" | "recvfrom" | "sendto" => const { &[cut("flags", 3)] },
         "recvmsg" | "sendmsg" => const { &[cut("flags", 2)] },
         // umode_t has 16 bits.
         "open" => const { &[cut("flags", 1), bits("mode", 2)] },
         "openat" => const { &[cut("flags", 2), bits("mode", 3)] },
         "chmod" | "fchmod" => const { &[bits("mode", 1)] },
         "fchmodat" => const { &[bits("mode", 2)] },
+        // size_t, but more than a page is refused (E2BIG), so that the upper half is 0.
+        "openat2" => const { &[cut("size", 3)] },
         "renameat2" => const { &[cut("flags", 4)] },
         "pipe2" => const { &[cut("flags", 1)] },
         _ => &[],

@@ -30,6 +30,8 @@ const CONSTANTS: &[(&str, u32)] = &[
     ("PROT_WRITE", 0x2),
     ("PROT_EXEC", 0x4),
     ("MAP_ANONYMOUS", 0x20),
+    // openat2(2)
+    ("OPEN_HOW_SIZE_VER0", 24),
     // madvise(2)
     ("MADV_NORMAL", 0),
     ("MADV_RANDOM", 1),
@@ -66,6 +68,8 @@ const CONSTANTS: &[(&str, u32)] = &[
     ("AF_INET6", 10),
     ("SOCK_TYPE_MASK", 0xf),
     ("SOCK_STREAM", 1),
+    ("SOCK_NONBLOCK", 0o4_000),
+    ("SOCK_CLOEXEC", 0o2_000_000),
     ("IPPROTO_IP", 0),
     ("IPPROTO_TCP", 6),
     // send(2)
@@ -105,7 +109,6 @@ const CONSTANTS: &[(&str, u32)] = &[
     ("O_ASYNC", 0o20_000),
     ("S_ISUID", 0o4000),
     ("S_ISGID", 0o2000),
-    ("S_IWGRP", 0o20),
     ("S_IWOTH", 0o2),
     ("RENAME_EXCHANGE", 0x2),
     ("RENAME_WHITEOUT", 0x4),
@@ -140,10 +143,10 @@ mod tests {
         MADV_SEQUENTIAL MADV_WILLNEED MADV_DONTNEED MADV_FREE MADV_HUGEPAGE MADV_NOHUGEPAGE MADV_DONTDUMP
         MADV_DODUMP MADV_POPULATE_READ MADV_POPULATE_WRITE PR_SET_NAME PR_GET_NAME PR_SET_VMA
         FUTEX_WAIT FUTEX_WAKE FUTEX_REQUEUE FUTEX_CMP_REQUEUE FUTEX_WAKE_OP FUTEX_WAIT_BITSET
-        FUTEX_WAKE_BITSET AF_UNIX AF_INET AF_INET6 SOCK_STREAM IPPROTO_IP IPPROTO_TCP MSG_OOB MSG_FASTOPEN
-        SOL_SOCKET SO_TYPE SO_ERROR SO_KEEPALIVE SO_PEERCRED SO_DOMAIN TCP_NODELAY TCP_KEEPIDLE TCP_KEEPINTVL
+        FUTEX_WAKE_BITSET AF_UNIX AF_INET AF_INET6 SOCK_STREAM SOCK_NONBLOCK SOCK_CLOEXEC IPPROTO_IP
+        IPPROTO_TCP MSG_OOB MSG_FASTOPEN SOL_SOCKET SO_TYPE SO_ERROR SO_KEEPALIVE SO_PEERCRED SO_DOMAIN TCP_NODELAY TCP_KEEPIDLE TCP_KEEPINTVL
         TCP_KEEPCNT F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_GETLK F_SETLK F_SETLKW F_OFD_GETLK F_OFD_SETLK
-        F_OFD_SETLKW F_DUPFD_CLOEXEC TCGETS FIONBIO FIOCLEX O_EXCL O_DIRECT O_ASYNC S_ISUID S_ISGID S_IWGRP
+        F_OFD_SETLKW F_DUPFD_CLOEXEC TCGETS FIONBIO FIOCLEX O_EXCL O_DIRECT O_ASYNC S_ISUID S_ISGID
         S_IWOTH RENAME_EXCHANGE RENAME_WHITEOUT
     };
 
@@ -153,6 +156,7 @@ mod tests {
         "ARCH_SET_FS",
         "SOCK_TYPE_MASK",
         "FUTEX_CMD_MASK",
+        "OPEN_HOW_SIZE_VER0",
         "MADV_GUARD_INSTALL",
         "MADV_GUARD_REMOVE",
     ];
@@ -183,6 +187,8 @@ mod tests {
             sources.calls_dynamic,
             sources.calls_core,
             sources.calls_core_network,
+            sources.calls_core_interface,
+            sources.calls_core_files,
         ];
         let separates = |character: char| !character.is_ascii_alphanumeric() && character != '_';
         for name in names() {

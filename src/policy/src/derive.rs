@@ -3,12 +3,13 @@
 //! away, fewer never add anything, and nothing a module declares changes its walls: only what it may ask.
 
 use crate::profile::{
-    CoreLimits, EnvironmentRule, Limit, Limits, Linkage, Namespace, NamespaceRule, Network, Profile,
-    Resource, RlimitRule, Subject, SyscallPolicy, Weakening,
+    CoreLimits, DirectoryRule, EnvironmentRule, InterfaceRule, Limit, Limits, Linkage, Namespace,
+    NamespaceRule, Network, Profile, Resource, RlimitRule, Subject, SyscallPolicy, Weakening,
 };
-use crate::tables::{Reach, Tables, Template};
-use cofferdam_manifest::{Capability, CapabilitySet, ConfigKey, EventName, Manifest};
+use crate::tables::{CoreReach, Reach, Tables, Template};
+use cofferdam_manifest::{Capability, CapabilitySet, ConfigKey, EventName, Manifest, ModuleName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 /// The reason of a limit that is not the policy's.
 const SET_BY_OPERATOR: &str = "set by the operator's config";
@@ -76,6 +77,10 @@ pub struct Decisions {
 pub struct CoreNeeds {
     /// The TCP ports of the node; empty: there is no node to connect to, and the core gets no network.
     pub connect_ports: BTreeSet<u16>,
+    /// Where the launcher listens for the operator's tools, if it does.
+    pub interface: Option<SocketAddr>,
+    /// The modules whose files it reads and writes for them: those with a profile that says so.
+    pub files_of: BTreeSet<ModuleName>,
     /// Its limits.
     pub overrides: Overrides,
     /// Layers that may be missing, from [`Tables::weakening`].
@@ -98,6 +103,8 @@ pub fn derive(manifest: &Manifest, decisions: &Decisions, linkage: Linkage, tabl
         linkage,
         extra_namespace: None,
         network: Network::None { why: why.clone() },
+        interface: None,
+        module_files: Vec::new(),
         syscalls: tables.calls.module(linkage),
         publishes: publishes(manifest, &granted, decisions.publishes.as_ref()),
         withheld: declared.difference(&granted),
@@ -112,23 +119,35 @@ pub fn derive(manifest: &Manifest, decisions: &Decisions, linkage: Linkage, tabl
 #[must_use]
 pub fn derive_core(needs: &CoreNeeds, linkage: Linkage, tables: &Tables) -> Profile {
     let ports: Vec<u16> = needs.connect_ports.iter().copied().collect();
-    let (network, syscalls, extra_namespace) = match &tables.core.network {
+    let (network, extra_namespace) = match &tables.core.network {
         Reach::Node { why, .. } if !ports.is_empty() => {
-            let network = Network::Host { connect_ports: ports, why: why.clone() };
-            (network, tables.calls.core_network(linkage), None)
+            (Network::Host { connect_ports: ports, why: why.clone() }, None)
         }
         Reach::None { why } | Reach::Node { without_ports: why, .. } => {
             let namespace = NamespaceRule { namespace: Namespace::Net, why: why.clone() };
-            (Network::None { why: why.clone() }, tables.calls.core(linkage), Some(namespace))
+            (Network::None { why: why.clone() }, Some(namespace))
         }
     };
+    let interface = needs.interface.zip(tables.core.interface_why.clone());
+    let reach = CoreReach {
+        node: matches!(network, Network::Host { .. }),
+        interface: interface.is_some(),
+        files: !needs.files_of.is_empty() && tables.core.module_files.is_some(),
+    };
+    let module_files = tables.core.module_files.iter().flat_map(|rule| {
+        let below =
+            |name: &ModuleName| DirectoryRule { inside: format!("{}/{name}", rule.inside), ..rule.clone() };
+        needs.files_of.iter().map(below)
+    });
     assemble(Parts {
         template: &tables.core,
         subject: Subject::Core,
         linkage,
         extra_namespace,
         network,
-        syscalls,
+        interface: interface.map(|(address, why)| InterfaceRule { address, why }),
+        module_files: module_files.collect(),
+        syscalls: tables.calls.core(reach, linkage),
         publishes: BTreeSet::new(),
         withheld: CapabilitySet::new(),
         granted: CapabilitySet::new(),
@@ -145,6 +164,8 @@ struct Parts<'p> {
     linkage: Linkage,
     extra_namespace: Option<NamespaceRule>,
     network: Network,
+    interface: Option<InterfaceRule>,
+    module_files: Vec<DirectoryRule>,
     syscalls: &'p SyscallPolicy,
     granted: CapabilitySet,
     withheld: CapabilitySet,
@@ -172,6 +193,8 @@ fn assemble(parts: Parts<'_>) -> Profile {
             Linkage::Dynamic => template.libraries.clone(),
         },
         network: parts.network,
+        interface: parts.interface,
+        module_files: parts.module_files,
         syscalls: parts.syscalls.clone(),
         rlimits: [tasks_again(&limits)]
             .into_iter()

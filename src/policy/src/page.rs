@@ -143,13 +143,16 @@ fn may_hear(layout: &mut Layout, profile: &Profile, events: &[String]) {
 
 fn files(layout: &mut Layout, profile: &Profile) {
     layout.section("FILES");
-    for rule in std::iter::once(&profile.data).chain(&profile.libraries) {
+    for rule in std::iter::once(&profile.data).chain(&profile.module_files).chain(&profile.libraries) {
         let access = match rule.access {
             Access::ReadWrite => "read, write, create, remove, rename; nothing in it can be executed",
             Access::ReadExecute => "read and execute; nothing in it can be written",
         };
         layout.hanging(2, &rule.inside, 14, access);
         layout.paragraph(14, &rule.why);
+        if profile.shares_files() && rule == &profile.data {
+            layout.paragraph(14, "the core reads and writes here too, when this module asks it to");
+        }
     }
     layout.paragraph(2, "No other file exists inside: no /proc, /sys, /dev, /etc, /home or /tmp.");
 }
@@ -165,6 +168,10 @@ fn network(layout: &mut Layout, profile: &Profile) {
             layout.hanging(2, "TCP", 14, &format!("connect to {ports} of any host; never listen"));
             layout.paragraph(14, why);
         }
+    }
+    if let Some(interface) = &profile.interface {
+        layout.hanging(2, "accepts", 14, &format!("connections to {}", interface.address));
+        layout.paragraph(14, &interface.why);
     }
 }
 

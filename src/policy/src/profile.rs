@@ -7,6 +7,7 @@
 mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use cofferdam_manifest::{Capability, CapabilitySet, EventName, ModuleName};
 use serde::Serialize;
@@ -29,10 +30,14 @@ pub struct Profile {
     pub namespaces: Vec<NamespaceRule>,
     /// The one directory it may write.
     pub data: DirectoryRule,
+    /// Data directories of modules that the core reads and writes for them; only the core has any.
+    pub module_files: Vec<DirectoryRule>,
     /// Directories it may read and execute from; empty for a static program.
     pub libraries: Vec<DirectoryRule>,
     /// What it may reach over the network.
     pub network: Network,
+    /// Where it serves the operator's tools; only the core does, and only where the operator wants it.
+    pub interface: Option<InterfaceRule>,
     /// Its system calls.
     pub syscalls: SyscallPolicy,
     /// What its cgroup allows.
@@ -162,6 +167,25 @@ pub struct DirectoryRule {
     pub access: Access,
     /// Why it is there.
     pub why: String,
+}
+
+/// A socket on which it accepts connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InterfaceRule {
+    /// The address that the launcher listens on.
+    pub address: SocketAddr,
+    /// Why.
+    pub why: String,
+}
+
+impl Profile {
+    /// Whether the core reads and writes files in its data directory, when it asks for that.
+    #[must_use]
+    pub fn shares_files(&self) -> bool {
+        let of_files =
+            [Capability::ReadFilesystem, Capability::WriteFilesystem, Capability::ManageFilesystem];
+        of_files.into_iter().any(|capability| self.granted.contains(capability))
+    }
 }
 
 /// What a program may reach over the network.

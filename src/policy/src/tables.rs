@@ -37,6 +37,10 @@ pub struct Sources<'t> {
     pub calls_core: Source<'t>,
     /// Those of a core with a node to connect to besides.
     pub calls_core_network: Source<'t>,
+    /// Those of a core that serves the operator's tools besides.
+    pub calls_core_interface: Source<'t>,
+    /// Those of a core that reads and writes files of modules besides.
+    pub calls_core_files: Source<'t>,
 }
 
 macro_rules! policy_file {
@@ -57,6 +61,8 @@ impl Sources<'static> {
         calls_dynamic: policy_file!("seccomp/module-dynamic.toml"),
         calls_core: policy_file!("seccomp/core.toml"),
         calls_core_network: policy_file!("seccomp/core-network.toml"),
+        calls_core_interface: policy_file!("seccomp/core-interface.toml"),
+        calls_core_files: policy_file!("seccomp/core-files.toml"),
     };
 }
 
@@ -75,8 +81,25 @@ pub struct Tables {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Calls {
     module: ByLinkage,
-    core: ByLinkage,
-    core_network: ByLinkage,
+    core: BTreeMap<CoreReach, ByLinkage>,
+}
+
+/// What a core reaches beyond the launcher and the modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CoreReach {
+    /// It connects to a node.
+    pub(crate) node: bool,
+    /// It serves the operator's tools.
+    pub(crate) interface: bool,
+    /// It reads and writes files of modules for them.
+    pub(crate) files: bool,
+}
+
+impl CoreReach {
+    fn all() -> impl Iterator<Item = Self> {
+        let reach = |bits: u8| Self { node: bits & 1 != 0, interface: bits & 2 != 0, files: bits & 4 != 0 };
+        (0..8).map(reach)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,12 +113,9 @@ impl Calls {
         self.module.of(linkage)
     }
 
-    pub(crate) fn core(&self, linkage: Linkage) -> &SyscallPolicy {
-        self.core.of(linkage)
-    }
-
-    pub(crate) fn core_network(&self, linkage: Linkage) -> &SyscallPolicy {
-        self.core_network.of(linkage)
+    /// Every reach has its policy; a module's, which allows less, would stand in.
+    pub(crate) fn core(&self, reach: CoreReach, linkage: Linkage) -> &SyscallPolicy {
+        self.core.get(&reach).unwrap_or(&self.module).of(linkage)
     }
 }
 
@@ -155,6 +175,7 @@ fn calls(sources: &Sources<'_>) -> Result<Calls, DocumentError> {
     let dynamic = seccomp::parse(sources.calls_dynamic)?;
     let core = seccomp::parse(sources.calls_core)?;
     let network = seccomp::parse(sources.calls_core_network)?;
+    let interface = seccomp::parse(sources.calls_core_interface)?;
     let both = |more: &[&seccomp::RuleFile<'_>]| {
         let fixed = [&[&kill], more].concat();
         let with_loader = [&[&kill, &dynamic], more].concat();
@@ -163,7 +184,15 @@ fn calls(sources: &Sources<'_>) -> Result<Calls, DocumentError> {
             dynamic: stack::merge(&module, &with_loader)?,
         })
     };
-    Ok(Calls { module: both(&[])?, core: both(&[&core])?, core_network: both(&[&core, &network])? })
+    let files = seccomp::parse(sources.calls_core_files)?;
+    let of_core = |reach: CoreReach| {
+        let optional = [(reach.node, &network), (reach.interface, &interface), (reach.files, &files)];
+        let optional = optional.into_iter().map(|(wanted, file)| wanted.then_some(file));
+        let more = std::iter::once(Some(&core)).chain(optional);
+        Ok((reach, both(&more.flatten().collect::<Vec<_>>())?))
+    };
+    let core = CoreReach::all().map(of_core).collect::<Result<_, DocumentError>>()?;
+    Ok(Calls { module: both(&[])?, core })
 }
 
 #[cfg(test)]

@@ -16,7 +16,11 @@ pub(crate) struct Template {
     pub(crate) namespaces: Vec<NamespaceRule>,
     pub(crate) data: DirectoryRule,
     pub(crate) libraries: Vec<DirectoryRule>,
+    /// Where the data directories of modules are; `None`: not inside.
+    pub(crate) module_files: Option<DirectoryRule>,
     pub(crate) network: Reach,
+    /// Why it serves the operator's tools, where it does; `None`: it never does.
+    pub(crate) interface_why: Option<String>,
     pub(crate) limits: Limits,
     /// What a module may take of the core; `None` for the core itself.
     pub(crate) core_limits: Option<CoreLimits>,
@@ -42,7 +46,9 @@ struct Raw {
     namespace: Vec<RawNamespace>,
     data: RawDirectory,
     library: Vec<RawDirectory>,
+    module_files: Option<RawDirectory>,
     network: RawNetwork,
+    interface: Option<RawReason>,
     limits: RawLimits,
     core_limits: Option<RawCoreLimits>,
     rlimit: Vec<RawRlimit>,
@@ -152,7 +158,12 @@ pub(crate) fn parse(source: Source<'_>) -> Result<Template, DocumentError> {
         namespaces: namespaces(source, &raw.namespace)?,
         data: directory(source, "data", &raw.data, Access::ReadWrite)?,
         libraries: libraries(source, &raw.library)?,
+        module_files: raw
+            .module_files
+            .map(|raw| directory(source, "module_files", &raw, Access::ReadWrite))
+            .transpose()?,
         network: reach(source, &raw.network)?,
+        interface_why: raw.interface.map(|raw| why(source, "interface.why", &raw.why)).transpose()?,
         limits: limits(source, &raw.limits)?,
         core_limits: raw.core_limits.map(|raw| core_limits(source, &raw)).transpose()?,
         rlimits: rlimits(source, &raw.rlimit)?,

@@ -25,10 +25,35 @@ fn every_policy_file_parses() {
     }
 }
 
+const NOTHING: CoreReach = CoreReach { node: false, interface: false, files: false };
+const NODE: CoreReach = CoreReach { node: true, ..NOTHING };
+const EVERYTHING: CoreReach = CoreReach { node: true, interface: true, files: true };
+
+#[test]
+fn a_core_has_the_calls_for_what_it_reaches_and_no_others() {
+    let tables = Tables::builtin();
+    let allows = |reach, name, arguments: [u64; 6]| {
+        tables.calls.core(reach, Linkage::Static).decide(number(name), &arguments) == Verdict::Allow
+    };
+    let connection = [0, 0, 0, 0o2_004_000, 0, 0];
+    for (name, arguments, with) in [
+        ("accept4", connection, CoreReach { interface: true, ..NOTHING }),
+        ("openat2", [0, 0, 0, 24, 0, 0], CoreReach { files: true, ..NOTHING }),
+        ("connect", [0; 6], NODE),
+    ] {
+        assert!(!allows(NOTHING, name, arguments), "{name}");
+        assert!(allows(with, name, arguments), "{name}");
+        assert!(allows(EVERYTHING, name, arguments), "{name}");
+    }
+    let nobody_binds = |name| CoreReach::all().all(|reach| !allows(reach, name, [0; 6]));
+    assert!(nobody_binds("bind") && nobody_binds("listen") && nobody_binds("accept"));
+    assert!(!allows(EVERYTHING, "accept4", [0; 6]), "an accepted socket does not block and closes on exec");
+}
+
 #[test]
 fn every_rule_has_a_reason_and_names_its_file() {
     let tables = Tables::builtin();
-    let policy = tables.calls.core_network(Linkage::Dynamic);
+    let policy = tables.calls.core(EVERYTHING, Linkage::Dynamic);
     for clause in policy.rules.values().flat_map(|rules| &rules.clauses) {
         assert!(clause.why.len() > 10, "{}", clause.why);
         assert!(clause.file.starts_with("policies/seccomp/"), "{}", clause.file);
@@ -134,7 +159,7 @@ fn no_file_gets_a_set_user_id_bit() {
 fn no_file_is_opened_to_other_users_for_writing() {
     let tables = Tables::builtin();
     let refused = Verdict::Refuse(Errno::Perm);
-    for policy in [tables.calls.module(Linkage::Static), tables.calls.core(Linkage::Static)] {
+    for policy in [tables.calls.module(Linkage::Static), tables.calls.core(NOTHING, Linkage::Static)] {
         for (name, position) in [("fchmod", 1), ("fchmodat", 2)] {
             let with = |mode| {
                 let mut arguments = [0; 6];
@@ -143,7 +168,8 @@ fn no_file_is_opened_to_other_users_for_writing() {
             };
             assert_eq!(with(0o100_644), Verdict::Allow, "{name}");
             assert_eq!(with(0o755), Verdict::Allow, "{name}");
-            for mode in [0o777, 0o622, 0o620, 0o602, 0o1777] {
+            assert_eq!(with(0o660), Verdict::Allow, "{name}: its group is its own");
+            for mode in [0o777, 0o622, 0o602, 0o1777] {
                 assert_eq!(with(mode), refused, "{name} {mode:o}");
             }
         }
@@ -188,12 +214,12 @@ fn only_a_core_with_a_node_makes_sockets_and_only_tcp() {
         policy.decide(number("socket"), &[domain, kind, protocol, 0, 0, 0])
     };
     let refused = Verdict::Refuse(Errno::FamilyNotSupported);
-    let network = tables.calls.core_network(Linkage::Static);
+    let network = tables.calls.core(NODE, Linkage::Static);
     assert_eq!(socket(network, inet, stream, 0), Verdict::Allow);
     assert_eq!(socket(network, inet, datagram, 0), refused);
     assert_eq!(socket(network, inet, stream, mptcp), refused);
     assert_eq!(socket(network, unix, stream, 0), refused);
-    assert_eq!(socket(tables.calls.core(Linkage::Static), inet, stream, 0), refused);
+    assert_eq!(socket(tables.calls.core(NOTHING, Linkage::Static), inet, stream, 0), refused);
     let fast_open = 0x2000_0000;
     assert_eq!(network.decide(number("sendmsg"), &[0, 0, fast_open, 0, 0, 0]), Verdict::Refuse(Errno::Perm));
 }
