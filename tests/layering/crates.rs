@@ -16,13 +16,23 @@ const TABLE: &[(&str, &[&str])] = &[
     ("control", &["manifest"]),
     ("policy", &["document", "manifest"]),
     ("installation", &["config", "document", "manifest", "policy"]),
-    ("launcher", &["config", "control", "installation", "manifest", "policy"]),
+    ("audit", &[]),
+    ("launcher", &["audit", "config", "control", "installation", "manifest", "policy"]),
     ("protocol", &["manifest"]),
-    ("sdk", &["protocol"]),
+    ("sdk", &["manifest", "protocol"]),
     ("log", &["control"]),
     ("node", &["log"]),
-    ("host", &["control", "log", "manifest", "node", "policy", "protocol"]),
-    ("cli", &["config", "host", "installation", "manifest", "policy", "protocol"]),
+    ("storage", &[]),
+    ("files", &[]),
+    ("metrics", &[]),
+    ("rpc", &["manifest"]),
+    (
+        "host",
+        &[
+            "control", "files", "log", "manifest", "metrics", "node", "policy", "protocol", "rpc", "storage",
+        ],
+    ),
+    ("cli", &["audit", "config", "host", "installation", "manifest", "policy", "protocol"]),
     // The root package: its two programs. Neither may link what belongs to the other; see below.
     ("", &["cli", "launcher"]),
 ];

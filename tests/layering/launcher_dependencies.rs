@@ -26,9 +26,9 @@ const LINKED: [(&str, &str); 25] = [
     ("semver", "versions in manifests"),
     ("serde", "config, manifests, policies and the control messages"),
     ("serde_core", "of serde"),
-    ("serde_json", "the control messages, and the pages of policy"),
+    ("serde_json", "the control messages, the pages of policy, and the lines of the audit log"),
     ("serde_spanned", "of toml"),
-    ("sha2", "the hash of the program that runs, for the record of the launch"),
+    ("sha2", "the chain of the audit log, and the hashes in its records: program, manifest, profile"),
     ("strsim", "of document: which key was meant"),
     ("syscalls", "raw system calls for the child between clone and exec, and their names"),
     ("thiserror", "error enums"),
@@ -77,11 +77,11 @@ fn the_launcher_links_no_runtime_wire_format_or_network_stack() {
 }
 
 #[test]
-fn json_reaches_the_launcher_through_control_and_policy_only() {
+fn json_reaches_the_launcher_through_the_audit_log_control_and_policy_only() {
     let tree = tree(&METADATA);
     let users: Vec<&str> =
         tree.iter().filter(|(_, uses)| uses.contains("serde_json")).map(|(name, _)| *name).collect();
-    assert_eq!(users, ["cofferdam-control", "cofferdam-policy"]);
+    assert_eq!(users, ["cofferdam-audit", "cofferdam-control", "cofferdam-policy"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::crates::METADATA;
 use crate::sources::{self, words};
 
 /// The crates whose functions take arguments and return values, and do nothing else.
-const PURE: [&str; 6] = ["document", "manifest", "config", "control", "policy", "protocol"];
+const PURE: [&str; 7] = ["document", "manifest", "config", "control", "metrics", "policy", "protocol"];
 
 /// What none of them may name: files, sockets, clocks, the environment, threads, processes.
 const FORBIDDEN: [&str; 12] = [

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_config::{Backend, Config, LimitOverrides};
 use cofferdam_manifest::ModuleName;
-use cofferdam_policy::profile::{Linkage, Profile, Weakening};
+use cofferdam_policy::profile::{Linkage, Profile, Subject, Weakening};
 use cofferdam_policy::{CoreNeeds, Decisions, Grants, Overrides, Tables, derive, derive_core};
 
 use crate::{Installation, Installed, Problem};
@@ -25,11 +25,6 @@ impl Installation {
         derive(&installed.manifest, &decisions, linkage, tables)
     }
 
-    /// Whether the core reads and writes a module's files for it: a matter of its capabilities, however it is linked.
-    fn shares_files(&self, installed: &Installed, tables: &Tables) -> bool {
-        self.profile(installed, Linkage::Static, tables).shares_files()
-    }
-
     /// The profile of the host core.
     #[must_use]
     pub fn core_profile(&self, linkage: Linkage, tables: &Tables) -> Profile {
@@ -40,15 +35,13 @@ impl Installation {
             }
         };
         let interface = &self.config.interface;
+        // What they need of the core is a matter of their capabilities, however they are linked.
+        let profiles = || self.modules.values().map(|module| self.profile(module, Linkage::Static, tables));
         let needs = CoreNeeds {
             connect_ports,
             interface: interface.enabled.then_some(interface.listen),
-            files_of: self
-                .modules
-                .values()
-                .filter(|module| self.shares_files(module, tables))
-                .map(name)
-                .collect(),
+            databases: profiles().filter_map(|profile| profile.database_bytes()).collect(),
+            files_of: profiles().filter(Profile::shares_files).filter_map(name).collect(),
             overrides: Overrides::default(),
             weakened_by: weakenings(&self.config, tables),
         };
@@ -56,8 +49,11 @@ impl Installation {
     }
 }
 
-fn name(installed: &Installed) -> ModuleName {
-    installed.manifest.name().clone()
+fn name(profile: Profile) -> Option<ModuleName> {
+    match profile.subject {
+        Subject::Module { name, .. } => Some(name),
+        Subject::Core => None,
+    }
 }
 
 /// The layers that the config allows to be missing, and what follows.

@@ -79,6 +79,8 @@ pub struct CoreNeeds {
     pub connect_ports: BTreeSet<u16>,
     /// Where the launcher listens for the operator's tools, if it does.
     pub interface: Option<SocketAddr>,
+    /// The quotas of modules with a database, in bytes.
+    pub databases: Vec<u64>,
     /// The modules whose files it reads and writes for them: those with a profile that says so.
     pub files_of: BTreeSet<ModuleName>,
     /// Its limits.
@@ -139,8 +141,10 @@ pub fn derive_core(needs: &CoreNeeds, linkage: Linkage, tables: &Tables) -> Prof
             |name: &ModuleName| DirectoryRule { inside: format!("{}/{name}", rule.inside), ..rule.clone() };
         needs.files_of.iter().map(below)
     });
+    let mut template = tables.core.clone();
+    template.limits.memory_bytes = with_databases(&tables.core, &needs.databases);
     assemble(Parts {
-        template: &tables.core,
+        template: &template,
         subject: Subject::Core,
         linkage,
         extra_namespace,
@@ -235,6 +239,17 @@ fn core_limits(policy: &CoreLimits, overrides: &Overrides) -> CoreLimits {
         file_bytes: limit(&policy.file_bytes, overrides.file_bytes),
         file_count: limit(&policy.file_count, overrides.file_count),
     }
+}
+
+/// The core's memory: its own, and that of the databases, which keep their content in memory.
+fn with_databases(core: &Template, quotas: &[u64]) -> Limit<u64> {
+    let own = &core.limits.memory_bytes;
+    let Some(each) = core.memory_per_database.as_ref().filter(|_| !quotas.is_empty()) else {
+        return own.clone();
+    };
+    let databases = quotas.iter().map(|quota| quota.saturating_add(each.value));
+    let value = databases.fold(own.value, u64::saturating_add);
+    Limit { value, why: format!("{}; {}", own.why, each.why) }
 }
 
 fn limits(policy: &Limits, overrides: &Overrides) -> Limits {

@@ -179,6 +179,14 @@ pub struct InterfaceRule {
 }
 
 impl Profile {
+    /// The quota of its database, if it may have one.
+    #[must_use]
+    pub fn database_bytes(&self) -> Option<u64> {
+        let of_storage = [Capability::ReadStorage, Capability::WriteStorage, Capability::ManageStorage];
+        let has_one = of_storage.into_iter().any(|capability| self.granted.contains(capability));
+        self.core_limits.as_ref().filter(|_| has_one).map(|limits| limits.storage_bytes.value)
+    }
+
     /// Whether the core reads and writes files in its data directory, when it asks for that.
     #[must_use]
     pub fn shares_files(&self) -> bool {

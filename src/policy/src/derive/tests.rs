@@ -101,11 +101,11 @@ fn the_policys_limits_hold_unless_the_operator_sets_others() {
         ..Overrides::default()
     };
     let at_core = profile.core_limits.unwrap();
-    assert_eq!((at_core.calls_per_second.value, at_core.storage_bytes.value), (5000, 256 << 20));
+    assert_eq!((at_core.calls_per_second.value, at_core.storage_bytes.value), (5000, 64 << 20));
     let profile = module(&Decisions { overrides, ..Decisions::default() }, Linkage::Static);
     let at_core = profile.core_limits.clone().unwrap();
     assert_eq!((at_core.calls_per_second.value, at_core.call_burst.value), (7, 7));
-    assert_eq!((at_core.storage_bytes.value, at_core.storage_keys.value), (11, 1_000_000));
+    assert_eq!((at_core.storage_bytes.value, at_core.storage_keys.value), (11, 500_000));
     assert_eq!(profile.limits.memory_bytes.value, 1 << 20);
     assert_eq!((profile.limits.cpu_percent.value, profile.limits.tasks.value), (10, 8));
     assert_eq!(nofile(&profile), Some(32));
@@ -241,4 +241,15 @@ fn a_module_publishes_what_it_declares_and_the_operator_allows_and_nothing_witho
     assert_eq!(publishes(&Decisions { publishes: allowed, ..Decisions::default() }), ["PaymentSettled"]);
     let grants = Grants::Only(CapabilitySet::new());
     assert!(publishes(&Decisions { grants, ..Decisions::default() }).is_empty());
+}
+
+#[test]
+fn the_core_has_memory_for_every_database() {
+    let memory = |databases: &[u64]| {
+        let needs = CoreNeeds { databases: databases.to_vec(), ..CoreNeeds::default() };
+        derive_core(&needs, Linkage::Static, &TABLES).limits.memory_bytes.value
+    };
+    assert_eq!(memory(&[]), 1024 << 20);
+    assert_eq!(memory(&[64 << 20, 8 << 20]), (1024 + 64 + 8 + 2 * 64) << 20);
+    assert_eq!(memory(&[u64::MAX, 1]), u64::MAX);
 }

@@ -22,6 +22,8 @@ pub(crate) struct Template {
     /// Why it serves the operator's tools, where it does; `None`: it never does.
     pub(crate) interface_why: Option<String>,
     pub(crate) limits: Limits,
+    /// Memory for each module's database besides its content; `None`: there are no databases.
+    pub(crate) memory_per_database: Option<Limit<u64>>,
     /// What a module may take of the core; `None` for the core itself.
     pub(crate) core_limits: Option<CoreLimits>,
     pub(crate) rlimits: Vec<RlimitRule>,
@@ -85,6 +87,7 @@ struct RawNetwork {
 #[serde(deny_unknown_fields)]
 struct RawLimits {
     memory_mib: RawLimit,
+    memory_mib_per_database: Option<RawLimit>,
     cpu_percent: RawLimit,
     tasks: RawLimit,
 }
@@ -164,6 +167,12 @@ pub(crate) fn parse(source: Source<'_>) -> Result<Template, DocumentError> {
             .transpose()?,
         network: reach(source, &raw.network)?,
         interface_why: raw.interface.map(|raw| why(source, "interface.why", &raw.why)).transpose()?,
+        memory_per_database: raw
+            .limits
+            .memory_mib_per_database
+            .as_ref()
+            .map(|raw| limit(source, "limits.memory_mib_per_database", raw).map(mebibytes))
+            .transpose()?,
         limits: limits(source, &raw.limits)?,
         core_limits: raw.core_limits.map(|raw| core_limits(source, &raw)).transpose()?,
         rlimits: rlimits(source, &raw.rlimit)?,
