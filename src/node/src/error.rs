@@ -79,6 +79,16 @@ pub enum NodeError {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// The node's answer is longer than is taken of it.
+    #[error(
+        "the node's answer to `{method}` is longer than {limit_bytes} bytes, the most that is read of it"
+    )]
+    TooLarge {
+        /// The JSON-RPC method.
+        method: &'static str,
+        /// What would have been read.
+        limit_bytes: usize,
+    },
     /// The node answered with an error of its own that has no other name here.
     #[error("the node refused `{method}`: {message} (code {code})")]
     Rpc {
@@ -93,6 +103,20 @@ pub enum NodeError {
     #[error("transaction refused: {reason}")]
     Rejected {
         /// The rule it breaks.
+        reason: String,
+    },
+    /// What was asked cannot be asked in this way.
+    #[error("{argument}: {problem}")]
+    InvalidArgument {
+        /// What is wrong: the name of an argument.
+        argument: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+    /// The node has not seen enough to know the answer; it may have later.
+    #[error("not enough data: {reason}")]
+    InsufficientData {
+        /// What it lacks, and what is known instead.
         reason: String,
     },
     /// The point to follow from is not on any chain the node knows, so no path leads from it.
@@ -133,14 +157,21 @@ impl NodeError {
             | Self::Pruned { .. }
             | Self::Unreachable { .. }
             | Self::Malformed { .. }
+            | Self::TooLarge { .. }
             | Self::Rpc { .. }
             | Self::Rejected { .. }
+            | Self::InvalidArgument { .. }
+            | Self::InsufficientData { .. }
             | Self::LostTrack { .. } => false,
         }
     }
 
     pub(crate) fn malformed(request: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Malformed { request: request.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn invalid(argument: &'static str, problem: impl ToString) -> Self {
+        Self::InvalidArgument { argument, problem: problem.to_string() }
     }
 
     pub(crate) fn not_ready(reason: impl Into<String>) -> Self {

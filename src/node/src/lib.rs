@@ -5,11 +5,29 @@
 //! links to the one before. It never decides what a module may ask, and never invents what a backend does
 //! not know.
 
+/// Asks the same of whichever backend there is.
+macro_rules! ask {
+    ($node:expr, $backend:ident => $call:expr) => {
+        match $node {
+            Node::Embedded($backend) => $call,
+            Node::Bitcoind($backend) => $call,
+        }
+    };
+}
+
 pub mod bitcoind;
 pub mod embedded;
 mod error;
 mod feed;
 mod follower;
+#[doc(hidden)]
+pub mod fuzz;
+mod mempool;
+mod mempool_feed;
+mod mining;
+mod network;
+mod services;
+mod status;
 mod types;
 
 use bitcoin::block::Header;
@@ -21,6 +39,16 @@ pub use embedded::{Embedded, EmbeddedSettings};
 pub use error::NodeError;
 pub use feed::Following;
 pub use follower::{Best, ChainView, Follower, Step};
+pub use mempool::{
+    EstimateBasis, FeeEstimate, FeeRate, MAX_MEMPOOL_TXIDS, MempoolEntry, MempoolEvent, MempoolFollowing,
+    MempoolInfo, MempoolSnapshot, MempoolSource, RemovalReason, ResyncCause,
+};
+pub use mining::{BlockTemplate, BlockVerdict, SubmittedBlock, TemplateTransaction};
+pub use network::{
+    Ban, BanTarget, NetworkState, NetworkStats, Peer, PeerDirection, PeerNetwork, PeerTransport, Subnet,
+    SubnetError,
+};
+pub use status::{Deployment, DeploymentStatus, IndexStatus, SyncPhase, SyncStatus};
 pub use types::{Chain, ChainEvent, ChainInfo, ChainPoint, NodeStatus, UnknownChain, Utxo};
 
 /// A node of either kind. Cheap to clone; all clones share connections and state, and are one caller.
@@ -30,16 +58,6 @@ pub enum Node {
     Embedded(Embedded),
     /// A Bitcoin Core compatible node over JSON-RPC.
     Bitcoind(Bitcoind),
-}
-
-/// Asks the same of whichever backend there is.
-macro_rules! ask {
-    ($node:expr, $backend:ident => $call:expr) => {
-        match $node {
-            Node::Embedded($backend) => $call,
-            Node::Bitcoind($backend) => $call,
-        }
-    };
 }
 
 impl Node {

@@ -12,8 +12,14 @@
     clippy::wildcard_enum_match_arm
 )]
 
+#[path = "regtest_node/coins.rs"]
+mod coins;
 #[path = "regtest_node/harness.rs"]
 mod harness;
+#[path = "regtest_node/mempool.rs"]
+mod mempool;
+#[path = "regtest_node/services.rs"]
+mod services;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::error::NodeError;
+use crate::mempool::MAX_MEMPOOL_TXIDS;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Enough for a node that reads a large block from a slow disk while it validates another.
@@ -27,8 +28,14 @@ pub(super) enum Limit {
     Identity,
     /// Everything else but bodies of blocks and transactions: 1 MiB.
     Small,
+    /// What a node lists an entry of about 1000 bytes for, peers and bans: 4 MiB.
+    List,
     /// The largest block in hexadecimal, 8 000 000 bytes, and what is around it.
     Block,
+    /// A block in hexadecimal, and some 300 bytes about each of its 16 000 transactions at most: 16 MiB.
+    Template,
+    /// [`MAX_MEMPOOL_TXIDS`] in hexadecimal, with quotes and a comma each, and what is around them.
+    Mempool,
 }
 
 impl Limit {
@@ -36,7 +43,10 @@ impl Limit {
         match self {
             Self::Identity => 64 << 10,
             Self::Small => 1 << 20,
+            Self::List => 4 << 20,
             Self::Block => 8_000_000 + 4096,
+            Self::Template => 16 << 20,
+            Self::Mempool => MAX_MEMPOOL_TXIDS * 67 + 4096,
         }
     }
 }
@@ -46,6 +56,8 @@ impl Limit {
 pub(super) enum Broken {
     /// The connection ended before the answer began: nobody's fault if it had been idle.
     Closed(String),
+    /// The answer is longer than this many bytes.
+    TooLong(usize),
     Failed(NodeError),
 }
 
@@ -102,7 +114,10 @@ impl Connection {
         let closed = |error: hyper::Error| Broken::Closed(error.to_string());
         self.requests.ready().await.map_err(closed)?;
         let (head, body) = self.requests.send_request(request).await.map_err(closed)?.into_parts();
-        let body = read_body(body, limit.bytes()).await.map_err(|reason| self.failed(reason))?;
+        let body = read_body(body, limit.bytes()).await.map_err(|unread| match unread {
+            Unread::TooLong => Broken::TooLong(limit.bytes()),
+            Unread::Broken(reason) => self.failed(reason),
+        })?;
         Ok((head.status, body))
     }
 
@@ -111,9 +126,16 @@ impl Connection {
     }
 }
 
+/// Why a body was not read.
+#[derive(Debug, PartialEq, Eq)]
+enum Unread {
+    TooLong,
+    Broken(String),
+}
+
 /// Reads a body into one piece. Pieces are copied as they come: a node may send its answer byte by byte, and
 /// each piece kept would cost many times what it holds.
-async fn read_body<B>(mut body: B, limit: usize) -> Result<Bytes, String>
+async fn read_body<B>(mut body: B, limit: usize) -> Result<Bytes, Unread>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -121,9 +143,11 @@ where
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         // What is no data are trailers, in which nothing is said here.
-        let Ok(piece) = frame.map_err(|error| error.to_string())?.into_data() else { continue };
+        let Ok(piece) = frame.map_err(|error| Unread::Broken(error.to_string()))?.into_data() else {
+            continue;
+        };
         if piece.len() > limit.saturating_sub(whole.len()) {
-            return Err(format!("its answer is longer than {limit} bytes"));
+            return Err(Unread::TooLong);
         }
         whole.extend_from_slice(&piece);
     }
@@ -187,8 +211,7 @@ mod tests {
     #[tokio::test]
     async fn body_is_read_to_its_limit_and_no_further() {
         let mut body = crumbs(5000);
-        let error = read_body(&mut body, 4999).await.unwrap_err();
-        assert!(error.contains("4999"), "{error}");
+        assert_eq!(read_body(&mut body, 4999).await, Err(Unread::TooLong));
         let mut endless = crumbs(usize::MAX);
         assert!(read_body(&mut endless, 10).await.is_err());
         assert_eq!(endless.left, usize::MAX - 11);

@@ -1,25 +1,26 @@
 //! Bitcoin Core, or a node compatible with it, over JSON-RPC; ZMQ `sequence` or polling tells when to look.
 //!
-//! Needs a user that may call `getblockchaininfo getblockhash getblockheader getblock getrawtransaction
-//! gettxout getindexinfo getdeploymentinfo`, and nothing else. What the node answers is untrusted: bounded in
+//! Needs a user that may call [`RPC_METHODS`], and nothing else. What the node answers is untrusted: bounded in
 //! size, compared with what was asked. Opens TCP connections to two numeric addresses and nothing else.
 
 mod credentials;
+pub(crate) mod decode;
 mod http;
 mod identity;
+mod methods;
 mod queue;
-mod reply;
+pub(crate) mod reply;
+pub(crate) mod requests;
 mod rpc;
-mod zmq;
+pub(crate) mod zmq;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::block::Header;
-use bitcoin::consensus::deserialize;
 use bitcoin::hex::FromHex;
-use bitcoin::{BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
+use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
@@ -27,6 +28,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 
 pub use credentials::{CookieFile, Credentials, Secret, SecretFuture};
+pub use methods::{RPC_METHODS, RpcMethod, RpcUse};
 
 use self::http::Limit;
 use self::queue::Lane;
@@ -35,11 +37,15 @@ use self::rpc::{CallError, Rpc};
 use super::error::NodeError;
 use super::feed::{self, Following, Pace};
 use super::follower::{Best, ChainView};
+use super::mempool::MempoolFollowing;
+use super::mempool_feed::{self, Notices};
 use super::types::{Chain, ChainInfo, ChainPoint, Utxo};
 
 const LABEL: &str = "bitcoind";
 /// How often a block's height is asked for again while the chain changes under the question.
 const MAX_RACES: u32 = 3;
+/// The mempool is compared once in so many looks at the chain: a full one is 20 MB of JSON.
+const MEMPOOL_POLL_FACTOR: u32 = 5;
 /// Warnings passed on, of a node that may have any number.
 const MAX_WARNINGS: usize = 16;
 
@@ -161,18 +167,10 @@ impl Bitcoind {
     }
 
     pub(super) async fn transaction(&self, txid: Txid) -> Result<Option<Bytes>, NodeError> {
-        let params = json!([txid, 0]);
-        let Some(reply) = self.find("getrawtransaction", params, NOT_FOUND, Limit::Block).await? else {
-            self.require_synced_txindex().await?;
-            return Ok(None);
-        };
-        let bytes = reply.hex()?;
-        let found: Transaction = deserialize(&bytes).map_err(|error| reply.malformed(error))?;
-        if found.compute_txid() != txid {
-            let found = found.compute_txid();
-            return Err(reply.malformed(format!("asked for transaction {txid}, got {found}")));
+        match self.raw_transaction(txid).await? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.require_synced_txindex().await.map(|()| None),
         }
-        Ok(Some(bytes.into()))
     }
 
     /// "Not found" means something only to a node that has looked at every block.
@@ -229,12 +227,24 @@ impl Bitcoind {
         let hint = Arc::new(Notify::new());
         let (pause_in, pause) = watch::channel(self.settings.poll_interval);
         if let Some(address) = self.settings.zmq {
-            let pace =
+            let hints =
                 zmq::Hints { hint: Arc::clone(&hint), pause: pause_in, poll: self.settings.poll_interval };
-            tokio::spawn(zmq::listen(address, pace));
+            tokio::spawn(zmq::listen(address, hints));
         }
         let view = Self { lane: Lane::Follower, ..self.clone() };
         feed::spawn(view, from, Pace { hint, pause })
+    }
+
+    pub(super) fn follow_mempool(&self) -> MempoolFollowing {
+        let heard = self.settings.zmq.map(|address| {
+            let (notices, heard) = Notices::queue();
+            tokio::spawn(zmq::listen(address, notices));
+            heard
+        });
+        // One caller among the others: what it asks may be large, and must not hold up the follower.
+        let view = self.for_caller();
+        let interval = self.settings.poll_interval.saturating_mul(MEMPOOL_POLL_FACTOR);
+        mempool_feed::spawn(view, heard, interval)
     }
 
     /// Calls a method for which one code means "there is none".

@@ -58,8 +58,8 @@ impl Places {
 
     async fn large(&self, limit: Limit) -> Result<Option<SemaphorePermit<'_>>, AcquireError> {
         match limit {
-            Limit::Block => self.large.acquire().await.map(Some),
-            Limit::Small | Limit::Identity => Ok(None),
+            Limit::Block | Limit::Template | Limit::Mempool => self.large.acquire().await.map(Some),
+            Limit::Small | Limit::List | Limit::Identity => Ok(None),
         }
     }
 }

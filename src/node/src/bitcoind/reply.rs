@@ -13,14 +13,19 @@ use serde_json::value::RawValue;
 use crate::error::NodeError;
 
 /// `RPC_INVALID_ADDRESS_OR_KEY`: no such block or transaction.
-pub(super) const NOT_FOUND: i64 = -5;
+pub(crate) const NOT_FOUND: i64 = -5;
 /// `RPC_INVALID_PARAMETER`: for `getblockhash`, a height above the tip.
-pub(super) const OUT_OF_RANGE: i64 = -8;
+pub(crate) const OUT_OF_RANGE: i64 = -8;
 /// `RPC_MISC_ERROR`: among others, a body that the node does not have.
 const MISC_ERROR: i64 = -1;
+/// `RPC_DESERIALIZATION_ERROR`.
+pub(crate) const DECODE_FAILED: i64 = -22;
+/// `RPC_VERIFY_ERROR`, `RPC_VERIFY_REJECTED`, `RPC_VERIFY_ALREADY_IN_UTXO_SET`.
+pub(crate) const REJECTIONS: [i64; 3] = [-25, -26, -27];
 /// `RPC_IN_WARMUP`.
 const IN_WARMUP: i64 = -28;
-const METHOD_NOT_FOUND: i64 = -32601;
+/// The node is too old, or the method is not built in.
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 /// Characters of the node's own words that are passed on.
 const MAX_QUOTED_CHARS: usize = 200;
 /// A header of Bitcoin. Chains that changed it are refused.
@@ -28,10 +33,10 @@ const HEADER_BYTES: usize = 80;
 
 /// An error object of the node.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) code: i64,
+pub(crate) struct Failure {
+    pub(crate) code: i64,
     #[serde(default)]
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +51,7 @@ struct Envelope<'a> {
 
 /// What the node did with a call.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Answered(Reply),
     Failed(Failure),
     /// The credentials are not accepted.
@@ -55,14 +60,14 @@ pub(super) enum Outcome {
 
 /// An answer without error, not yet read.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     method: &'static str,
     body: Bytes,
 }
 
 impl Reply {
     /// Sorts an HTTP answer by what it means.
-    pub(super) fn sort(
+    pub(crate) fn sort(
         method: &'static str,
         id: u64,
         status: StatusCode,
@@ -91,20 +96,26 @@ impl Reply {
     }
 
     /// The result as `T`, which may borrow from the reply; `null` reads as an `Option`.
-    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, NodeError> {
+    pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, NodeError> {
         let envelope: Envelope<'a> = serde_json::from_slice(&self.body).map_err(|e| self.malformed(e))?;
         let text = envelope.result.map_or("null", RawValue::get);
         serde_json::from_str(text).map_err(|error| self.malformed(error))
     }
 
+    /// The result as what `decode` makes of its text.
+    pub(crate) fn decode<T>(&self, decode: impl FnOnce(&str) -> Result<T, String>) -> Result<T, NodeError> {
+        let text: &RawValue = self.read()?;
+        decode(text.get()).map_err(|reason| self.malformed(reason))
+    }
+
     /// The result as the bytes that it gives in hexadecimal.
-    pub(super) fn hex(&self) -> Result<Vec<u8>, NodeError> {
+    pub(crate) fn hex(&self) -> Result<Vec<u8>, NodeError> {
         let text: &str = self.read()?;
         Vec::from_hex(text).map_err(|error| self.malformed(error))
     }
 
     /// The result as the header that hashes to `hash`.
-    pub(super) fn header(&self, hash: BlockHash) -> Result<Header, NodeError> {
+    pub(crate) fn header(&self, hash: BlockHash) -> Result<Header, NodeError> {
         let bytes = self.hex()?;
         if bytes.len() != HEADER_BYTES {
             return Err(NodeError::WrongChain {
@@ -116,7 +127,7 @@ impl Reply {
     }
 
     /// The result as a block's bytes, which begin with the header that hashes to `hash`.
-    pub(super) fn block(&self, hash: BlockHash) -> Result<Bytes, NodeError> {
+    pub(crate) fn block(&self, hash: BlockHash) -> Result<Bytes, NodeError> {
         let bytes = self.hex()?;
         let header = bytes.get(..HEADER_BYTES).ok_or_else(|| self.malformed("the block is too short"))?;
         self.header_of(header, hash)?;
@@ -131,14 +142,15 @@ impl Reply {
         Err(self.malformed(format!("asked for block {hash}, got {}", header.block_hash())))
     }
 
-    pub(super) fn malformed(&self, reason: impl ToString) -> NodeError {
-        NodeError::malformed(self.method, reason.to_string())
+    pub(crate) fn malformed(&self, reason: impl ToString) -> NodeError {
+        // The reason may repeat what the node said.
+        NodeError::malformed(self.method, quoted(reason.to_string().as_bytes()))
     }
 }
 
 impl Failure {
     /// The error for a caller that has no better reading of the code.
-    pub(super) fn into_error(self, method: &'static str) -> NodeError {
+    pub(crate) fn into_error(self, method: &'static str) -> NodeError {
         let message = quoted(self.message.as_bytes());
         match self.code {
             IN_WARMUP => NodeError::not_ready(message),
@@ -151,7 +163,7 @@ impl Failure {
     }
 
     /// The error for a body that was asked for: a pruned block is not a missing one.
-    pub(super) fn into_block_error(self, method: &'static str, hash: BlockHash) -> NodeError {
+    pub(crate) fn into_block_error(self, method: &'static str, hash: BlockHash) -> NodeError {
         match (self.code, self.message.contains("pruned")) {
             (MISC_ERROR, true) => NodeError::Pruned { hash },
             // "not fully downloaded", "not found on disk": it may still come.
@@ -162,7 +174,7 @@ impl Failure {
 }
 
 /// An amount that the node writes as a decimal number of bitcoins; binary fractions would not be exact.
-pub(super) fn amount(number: &RawValue) -> Result<Amount, String> {
+pub(crate) fn amount(number: &RawValue) -> Result<Amount, String> {
     let text = number.get();
     let amount = Amount::from_str_in(text, Denomination::Bitcoin)
         .map_err(|error| format!("amount {}: {error}", quoted(text.as_bytes())))?;
@@ -173,7 +185,7 @@ pub(super) fn amount(number: &RawValue) -> Result<Amount, String> {
 }
 
 /// The node's own words, short and without anything that could forge a line of a log.
-pub(super) fn quoted(bytes: &[u8]) -> String {
+pub(crate) fn quoted(bytes: &[u8]) -> String {
     let text = bytes.get(..MAX_QUOTED_CHARS * 4).unwrap_or(bytes);
     String::from_utf8_lossy(text).chars().take(MAX_QUOTED_CHARS).flat_map(char::escape_debug).collect()
 }

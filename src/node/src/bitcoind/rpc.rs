@@ -1,6 +1,7 @@
 //! Calls the node: a few kept connections, each identified before its first use, credentials renewed when
-//! they are refused, a call repeated only where the connection had died under it. Every method called here
-//! only reads, so repeating is safe.
+//! they are refused, a call repeated only where the connection had died under it. Nearly every method called
+//! here only reads; of those that do not, the second of two calls answers as the first or that it was
+//! done before, and whoever makes them knows that.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,6 +177,7 @@ impl Rpc {
         let posted = connection.post(secret.header()?, Bytes::from(body.to_string()), limit).await;
         let (status, body) = posted.map_err(|broken| match broken {
             Broken::Closed(reason) => Attempt::Closed(reason),
+            Broken::TooLong(limit_bytes) => NodeError::TooLarge { method, limit_bytes }.into(),
             Broken::Failed(error) => error.into(),
         })?;
         match Reply::sort(method, id, status, body)? {

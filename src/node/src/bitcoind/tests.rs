@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bitcoin::Network;
+use bitcoin::consensus::deserialize;
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::constants::genesis_block;
 use bitcoin::hashes::Hash;
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::NodeStatus;
 
+mod services;
 mod sharing;
 
 /// What the played node says to one request.
@@ -45,6 +47,7 @@ async fn play(script: impl Fn(&str, &Value, &str) -> Say + Send + Sync + 'static
 async fn serve(mut stream: TcpStream, script: Arc<Script>) {
     while let Some((authorization, request)) = read_request(&mut stream).await {
         let method = request["method"].as_str().unwrap();
+        assert!(RPC_METHODS.iter().any(|listed| listed.name == method), "{method} is not listed");
         let (status, body) = match script(method, &request["params"], &authorization) {
             Say::Result(result) => (200, json!({ "result": result, "id": request["id"] }).to_string()),
             Say::Status(status) => (status, String::new()),

@@ -22,8 +22,12 @@ const SUBSIDY: Amount = Amount::from_int_btc(50);
 const HALVING_INTERVAL: u32 = 210_000;
 /// Hashes that a block takes on average, at the one difficulty there is.
 pub(super) const WORK_PER_BLOCK: u64 = 2;
+/// The version of every block: no change of the rules is signalled.
+pub(super) const VERSION: Version = Version::NO_SOFT_FORK_SIGNALLING;
 /// Begins the output that commits to the witnesses (BIP 141).
 const COMMITMENT_TAG: [u8; 4] = [0xaa, 0x21, 0xa9, 0xed];
+/// The coinbase's witness beside that output; reserved for what may come.
+const RESERVED: [u8; 32] = [0; 32];
 
 /// Who may spend what a block pays: anyone, in one of two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,7 +135,7 @@ fn coinbase(script_sig: ScriptBuf, output: TxOut) -> Transaction {
 
 fn unsolved(parent: BlockHash, time: u32) -> Header {
     Header {
-        version: Version::NO_SOFT_FORK_SIGNALLING,
+        version: VERSION,
         prev_blockhash: parent,
         merkle_root: TxMerkleNode::all_zeros(),
         time,
@@ -140,18 +144,25 @@ fn unsolved(parent: BlockHash, time: u32) -> Header {
     }
 }
 
-fn commit_to_witnesses(block: &mut Block) {
-    let Some(root) = block.witness_root() else { return };
-    let reserved = [0; 32];
-    let commitment = Block::compute_witness_commitment(&root, &reserved);
-    let Some(coinbase) = block.txdata.first_mut() else { return };
+/// The output with which a coinbase commits to these transactions and their witnesses.
+pub(super) fn witness_commitment(transactions: &[Transaction]) -> Option<ScriptBuf> {
+    // Whatever the coinbase is, its own witness counts as zero.
+    let unknown = coinbase(ScriptBuf::new(), TxOut::NULL);
+    let txdata = std::iter::once(unknown).chain(transactions.iter().cloned()).collect();
+    let root = Block { header: unsolved(BlockHash::all_zeros(), 0), txdata }.witness_root()?;
+    let commitment = Block::compute_witness_commitment(&root, &RESERVED);
     let mut data = COMMITMENT_TAG.to_vec();
     data.extend_from_slice(&commitment.to_byte_array());
     let data = PushBytesBuf::try_from(data).unwrap_or_default();
-    let script_pubkey = Builder::new().push_opcode(OP_RETURN).push_slice(data).into_script();
+    Some(Builder::new().push_opcode(OP_RETURN).push_slice(data).into_script())
+}
+
+fn commit_to_witnesses(block: &mut Block) {
+    let Some((coinbase, transactions)) = block.txdata.split_first_mut() else { return };
+    let Some(script_pubkey) = witness_commitment(transactions) else { return };
     coinbase.output.push(TxOut { value: Amount::ZERO, script_pubkey });
     if let Some(input) = coinbase.input.first_mut() {
-        input.witness.push(reserved);
+        input.witness.push(RESERVED);
     }
 }
 

@@ -5,8 +5,10 @@
 //! one chain; a block is on the disk before any event or answer shows it.
 
 mod build;
+mod foreign;
 mod mempool;
 mod miner;
+mod services;
 mod state;
 mod store;
 
@@ -28,6 +30,7 @@ use self::store::{BlockFile, BlockReader};
 use super::error::NodeError;
 use super::feed::{self, Following, Pace};
 use super::follower::{Best, ChainView};
+use super::mempool_feed::Notices;
 use super::types::{Chain, ChainInfo, ChainPoint, Utxo};
 
 const LABEL: &str = "development chain, not Bitcoin";
@@ -63,6 +66,8 @@ struct Inner {
     payout: Payout,
     /// One hint per follower that is still there.
     hints: Mutex<Vec<Weak<Notify>>>,
+    /// Those who follow the mempool; taken after `state`.
+    listeners: Mutex<Vec<Notices>>,
 }
 
 impl Embedded {
@@ -106,7 +111,7 @@ impl Embedded {
     /// # Errors
     /// [`NodeError::Rejected`] with the rule it breaks; only outputs that anyone may spend can be spent.
     pub fn submit(&self, transaction: Transaction) -> Result<Txid, NodeError> {
-        self.inner.write().accept(transaction).map_err(rejected)
+        self.inner.submit(transaction)
     }
 
     /// The transactions that wait for a block, in the order in which they came.
@@ -222,11 +227,22 @@ impl Inner {
         let mut state = State::new(&genesis);
         let file = BlockFile::open(dir, |bodies, location, bytes| {
             let block: Block = deserialize(bytes).map_err(|error| error.to_string())?;
-            state.add(&block, location, bodies)
+            let added = state.add(&block, location, bodies);
+            // Nobody follows yet.
+            state.mempool.take_notices();
+            added
         })?;
         let reader = file.reader();
         let (file, state) = (Mutex::new(file), RwLock::new(state));
-        Ok(Self { file, state, reader, genesis, payout, hints: Mutex::default() })
+        Ok(Self {
+            file,
+            state,
+            reader,
+            genesis,
+            payout,
+            hints: Mutex::default(),
+            listeners: Mutex::default(),
+        })
     }
 
     fn mine(&self, blocks: u32) -> Result<ChainPoint, NodeError> {
@@ -234,7 +250,8 @@ impl Inner {
         for _ in 0..blocks {
             let block = {
                 let state = self.read();
-                let (transactions, fees) = state.mempool.for_block();
+                let (waiting, fees) = state.mempool.for_block();
+                let transactions = waiting.iter().map(|waiting| waiting.tx.clone()).collect();
                 self.recipe(&state, state.tip(), transactions, fees).build()
             };
             self.add(&mut file, &block)?;
@@ -286,7 +303,7 @@ impl Inner {
     /// Writes a block, then shows it.
     fn add(&self, file: &mut BlockFile, block: &Block) -> Result<(), NodeError> {
         let location = file.append(&serialize(block))?;
-        self.write().add(block, location, &self.reader).map_err(rejected)?;
+        self.change(|state| state.add(block, location, &self.reader)).map_err(rejected)?;
         for hint in lock(&self.hints).iter().filter_map(Weak::upgrade) {
             hint.notify_one();
         }

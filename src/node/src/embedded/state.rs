@@ -11,7 +11,8 @@ use bitcoin::consensus::deserialize;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxIn, TxOut, Txid};
 
 use super::build::{bits, subsidy};
-use super::mempool::Mempool;
+use super::mempool::{Mempool, Waiting};
+
 use super::store::{BlockReader, Location};
 use crate::types::ChainPoint;
 
@@ -135,7 +136,7 @@ impl State {
     }
 
     /// What can be told of a block by itself and its parent; gives its height.
-    fn check_block(&self, block: &Block, hash: &BlockHash) -> Result<u32, String> {
+    pub(super) fn check_block(&self, block: &Block, hash: &BlockHash) -> Result<u32, String> {
         let parent = self.entries.get(&block.header.prev_blockhash).ok_or("the block's parent is unknown")?;
         if self.entries.contains_key(hash) {
             return Err("the block is there twice".to_owned());
@@ -168,17 +169,17 @@ impl State {
         if self.tip().height.saturating_sub(fork) > MAX_REORG_DEPTH {
             return Err(format!("a reorganisation deeper than {MAX_REORG_DEPTH} blocks"));
         }
+        let waiting = self.mempool.begin_reorganisation();
         // All bodies are read before anything changes: a disk that fails leaves the chain as it was.
         let above_fork = self.active.iter().rev().take_while(|hash| self.hash_at(fork) != Some(**hash));
         let leaving: Vec<Block> = above_fork.map(|hash| self.body(hash, bodies)).collect::<Result<_, _>>()?;
         for block in leaving {
             self.disconnect(block);
         }
-        for (hash, block) in branch.iter().rev() {
-            self.connect(block, *hash)?;
-        }
+        let connected = branch.iter().rev().try_for_each(|(hash, block)| self.connect(block, *hash));
         self.refresh_mempool();
-        Ok(())
+        self.mempool.end_reorganisation(waiting);
+        connected
     }
 
     fn body(&self, hash: &BlockHash, bodies: &BlockReader) -> Result<Block, String> {
@@ -209,12 +210,12 @@ impl State {
             self.undo.pop_front();
         }
         self.active.push(hash);
-        self.mempool.remove_confirmed(block);
+        self.mempool.remove_confirmed(block, hash);
         Ok(())
     }
 
     /// The coins a block would take from the set; an error where it may not.
-    fn spends(&self, block: &Block, height: u32) -> Result<Undo, String> {
+    pub(super) fn spends(&self, block: &Block, height: u32) -> Result<Undo, String> {
         let mut made: HashMap<OutPoint, Amount> = HashMap::new();
         let mut undo = Undo::new();
         let mut taken = std::collections::HashSet::new();
@@ -253,6 +254,7 @@ impl State {
 
     fn disconnect(&mut self, block: Block) {
         self.active.pop();
+        self.mempool.disconnected(block.block_hash());
         for tx in &block.txdata {
             let txid = tx.compute_txid();
             self.transactions.remove(&txid);
@@ -261,25 +263,25 @@ impl State {
             }
         }
         self.coins.extend(self.undo.pop_back().unwrap_or_default());
-        self.mempool.give_back(block.txdata.into_iter().skip(1));
+        let time = u64::from(block.header.time);
+        self.mempool.give_back(block.txdata.into_iter().skip(1), time);
     }
 
     /// Takes a transaction into the mempool.
-    pub(super) fn accept(&mut self, tx: Transaction) -> Result<Txid, String> {
+    pub(super) fn accept(&mut self, tx: Transaction, now: u64) -> Result<Txid, String> {
         let txid = tx.compute_txid();
         if self.transactions.contains_key(&txid) {
             return Err("it is in the chain already".to_owned());
         }
         let fee = super::mempool::check(&tx, |outpoint| self.coins.get(outpoint), self.tip().height)?;
-        self.mempool.insert(txid, tx, fee)?;
+        self.mempool.insert(Waiting { txid, tx, fee, time: now })?;
         Ok(txid)
     }
 
     /// Judges every waiting transaction anew, after the chain under them changed.
     fn refresh_mempool(&mut self) {
-        for tx in self.mempool.take_all() {
-            let txid = tx.compute_txid();
-            if let Err(reason) = self.accept(tx) {
+        for Waiting { txid, tx, time, .. } in self.mempool.take_all() {
+            if let Err(reason) = self.accept(tx, time) {
                 tracing::debug!(%txid, reason, "left the mempool in a reorganisation");
             }
         }

@@ -7,6 +7,8 @@ use bitcoin::{Network, OutPoint, ScriptBuf, Sequence, TxIn, TxOut, Witness, tran
 use super::*;
 use crate::{ChainEvent, Node, NodeStatus};
 
+mod services;
+
 async fn open(dir: &std::path::Path, payout: Payout) -> Embedded {
     let settings = EmbeddedSettings { dir: dir.to_owned(), block_interval: None, payout };
     Embedded::open(settings).await.unwrap()
@@ -129,6 +131,18 @@ async fn reorganisation_on_demand_gives_disconnected_connected_reorg_and_survive
     assert!(chain.block(old.hash).await.unwrap().is_some());
     drop(following);
     assert_eq!(reopened(&dir, chain).await.chain_info().await.unwrap().tip, new);
+}
+
+#[tokio::test]
+async fn following_resumes_after_a_restart_where_the_last_block_told_has_left_the_chain() {
+    let (dir, chain) = new_chain(Payout::OpTrue).await;
+    let seen = chain.mine(5).await.unwrap();
+    let new = chain.reorganise(2).await.unwrap();
+    let told = take(&mut reopened(&dir, chain).await.follow(Some(seen)), 6).await;
+    assert_eq!(told[0], ChainEvent::Disconnected { hash: seen.hash, height: 5 });
+    assert!(matches!(told[4], ChainEvent::Connected { hash, height: 6, .. } if hash == new.hash));
+    let reorg = ChainEvent::Reorg { old_tip: seen.hash, new_tip: new.hash, fork_height: 3, depth: 2 };
+    assert_eq!(told[5], reorg);
 }
 
 #[tokio::test]

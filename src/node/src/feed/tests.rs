@@ -7,8 +7,8 @@ use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, CompactTarget, TxMerkleNode};
 
 use super::*;
-use cofferdam_log::captured::Captured;
 use crate::follower::Best;
+use cofferdam_log::captured::Captured;
 
 /// A node that knows one chain and nothing else.
 #[derive(Clone)]
@@ -49,8 +49,12 @@ impl Fake {
     }
 
     fn follow(&self) -> Following {
+        self.follow_from(None)
+    }
+
+    fn follow_from(&self, from: Option<ChainPoint>) -> Following {
         let (_, pause) = watch::channel(Duration::from_millis(1));
-        spawn(self.clone(), None, Pace { hint: Arc::default(), pause })
+        spawn(self.clone(), from, Pace { hint: Arc::default(), pause })
     }
 }
 
@@ -108,4 +112,15 @@ async fn tip_that_is_not_at_its_height_is_not_believed() {
     let tip = ChainPoint { hash: headers[3].block_hash(), height: 3 };
     assert_eq!(ready(&mut following).await, NodeStatus::Ready { tip });
     assert!(following.events.try_recv().is_err(), "a block that never was left the chain");
+}
+
+#[tokio::test]
+async fn following_from_a_block_that_the_node_never_had_begins_at_its_tip_with_a_gap() {
+    let (_log, _guard) = Captured::start();
+    let headers = chain(1, 4);
+    let from = ChainPoint { hash: chain(2, 3)[3].block_hash(), height: 3 };
+    let mut following = Fake::new(headers.clone(), 0).follow_from(Some(from));
+    assert_eq!(following.events.recv().await, Some(connected(&headers, 4)));
+    ready(&mut following).await;
+    assert!(following.events.try_recv().is_err());
 }

@@ -11,7 +11,7 @@ use cofferdam_node::{
 use cofferdam_regtest_node::RegtestNode;
 
 /// How long a test waits for what must happen; only a failing test takes it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notify {

@@ -1,9 +1,17 @@
 //! A subscriber against the publishers it may meet.
 
-use proptest::prelude::*;
-use tokio::net::TcpListener;
+use std::sync::Arc;
 
+use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, Txid};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+
+use super::wire::{COMMAND, GREETING_BYTES, Happening, LONG, MORE, Message, READY, TOPIC, frame};
 use super::*;
+use crate::mempool_feed::{Notice, Notices};
 
 /// A publisher that greets, takes the subscription, sends `frames` and keeps the connection.
 async fn publisher(frames: Vec<u8>) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
@@ -97,30 +105,73 @@ async fn every_loss_of_the_publisher_is_a_hint_and_brings_polling_back() {
     task.await.unwrap();
 }
 
-#[test]
-fn blocks_gaps_and_what_is_not_understood_call_for_a_look() {
-    let looks = |content: Vec<u8>, numbers: &[u32]| {
-        let mut counter = Counter::default();
-        let look = |number: &u32| {
-            let message = Message { content: content.clone(), counter: number.to_le_bytes().to_vec() };
-            message.calls_for_a_look(&mut counter)
-        };
-        numbers.iter().map(look).collect::<Vec<_>>()
-    };
+/// What the follower of the chain makes of messages with this content and these numbers.
+async fn looks(content: &[u8], numbers: &[u32]) -> Vec<bool> {
+    let hint = Arc::new(Notify::new());
+    let (pause, _kept) = watch::channel(Duration::ZERO);
+    let hints = Hints { hint: Arc::clone(&hint), pause, poll: Duration::ZERO };
+    let mut counter = Counter::default();
+    let mut looks = Vec::new();
+    for number in numbers {
+        let message = Message { content: content.to_vec(), counter: number.to_le_bytes().to_vec() };
+        hints.heard(&message, message.follows_a_gap(&mut counter));
+        looks.push(timeout(Duration::ZERO, hint.notified()).await.is_ok());
+    }
+    looks
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocks_gaps_and_what_is_not_understood_call_for_a_look() {
     let about_mempool = [&[1; 32][..], b"A", &[0; 8]].concat();
-    assert_eq!(looks(about_block(b'C'), &[0, 1]), [true, true]);
-    assert_eq!(looks(about_block(b'D'), &[0, 1]), [true, true]);
-    assert_eq!(looks(about_mempool.clone(), &[4, 5, 6]), [false, false, false]);
-    assert_eq!(looks(about_mempool.clone(), &[4, 6, 7, 0, 1]), [false, true, false, true, false]);
-    assert_eq!(looks(about_mempool, &[u32::MAX, 0]), [false, false]);
-    assert_eq!(looks(b"?".to_vec(), &[0]), [true]);
+    assert_eq!(looks(&about_block(b'C'), &[0, 1]).await, [true, true]);
+    assert_eq!(looks(&about_block(b'D'), &[0, 1]).await, [true, true]);
+    assert_eq!(looks(&about_mempool, &[4, 5, 6]).await, [false, false, false]);
+    assert_eq!(looks(&about_mempool, &[4, 6, 7, 0, 1]).await, [false, true, false, true, false]);
+    assert_eq!(looks(&about_mempool, &[u32::MAX, 0]).await, [false, false]);
+    assert_eq!(looks(b"?", &[0]).await, [true]);
+}
+
+#[test]
+fn messages_say_what_happened_to_which_hash() {
+    let mut written = [0; 32];
+    written[0] = 7;
+    let mut hash = [0; 32];
+    hash[31] = 7;
+    let (txid, block) = (Txid::from_byte_array(hash), BlockHash::from_byte_array(hash));
+    let happening =
+        |rest: &[u8]| Message { content: [&written[..], rest].concat(), counter: Vec::new() }.happening();
+    assert_eq!(happening(b"C"), Some(Happening::Connected(block)));
+    assert_eq!(happening(b"D"), Some(Happening::Disconnected(block)));
+    assert_eq!(happening(b"A\x09\0\0\0\0\0\0\x01"), Some(Happening::Added { txid, sequence: (1 << 56) + 9 }));
+    assert_eq!(happening(b"R\x09\0\0\0\0\0\0\0"), Some(Happening::Removed { txid, sequence: 9 }));
+    for odd in [&b""[..], b"A", b"R\0", b"C\0", b"X", b"A\0\0\0\0\0\0\0\0\0"] {
+        assert_eq!(happening(odd), None, "{odd:?}");
+    }
+}
+
+#[tokio::test]
+async fn followers_of_the_mempool_are_told_of_gaps_and_of_what_is_not_understood() {
+    let (notices, mut heard) = Notices::queue();
+    let added = [&[1; 32][..], b"A", &5_u64.to_le_bytes()].concat();
+    let mut counter = Counter::default();
+    for (content, number) in [(added.clone(), 1_u32), (added, 3), (b"?".to_vec(), 4), (about_block(b'C'), 5)]
+    {
+        let message = Message { content, counter: number.to_le_bytes().to_vec() };
+        notices.heard(&message, message.follows_a_gap(&mut counter));
+    }
+    let txid = Txid::from_byte_array([1; 32]);
+    let added = Notice::Added { txid, sequence: 5 };
+    let connected = Notice::Connected(BlockHash::from_byte_array([1; 32]));
+    for expected in [added, Notice::Missed, added, Notice::Missed, connected] {
+        assert_eq!(heard.next().await, Some(expected));
+    }
 }
 
 proptest! {
     #[test]
     fn no_message_makes_the_reader_panic(content in any::<Vec<u8>>(), number in any::<Vec<u8>>()) {
         let message = Message { content, counter: number };
-        let _ = message.calls_for_a_look(&mut Counter::default());
+        let _ = (message.happening(), message.follows_a_gap(&mut Counter::default()));
     }
 
     #[test]
