@@ -21,17 +21,50 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cofferdam_config::CgroupRoot;
-use cofferdam_control::{Ask, MAX_MESSAGE_BYTES, NodeSettings, Report, Restart, RosterEntry, decode, encode};
+use cofferdam_control::{
+    Ask, CoreLimits, CoreSettings, MAX_MESSAGE_BYTES, NodeSettings, Report, Restart, RosterEntry, decode,
+    encode,
+};
 use cofferdam_launcher::{
     CgroupHost, Home, Host, Launcher, Layers, Loaded, OutsideId, Prepared, Program, Running,
 };
-use cofferdam_manifest::{ConfigKey, Manifest, ModuleName};
+use cofferdam_manifest::{Capability, ConfigKey, Manifest, ModuleName};
 use cofferdam_policy::profile::Linkage;
 use cofferdam_policy::{CoreNeeds, Decisions, Tables, derive, derive_core};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use nix::time::{ClockId, clock_gettime};
 
 const UID_BASE: u32 = 1_879_048_192;
+
+/// What modules of the benchmarks may call.
+const GRANTED: [Capability; 5] = [
+    Capability::ReadBlockchain,
+    Capability::ReadChainState,
+    Capability::SubscribeEvents,
+    Capability::SubmitBlock,
+    Capability::PublishEvents,
+];
+
+/// The event type that they publish.
+const PUBLISHED: &str = "PaymentSettled";
+
+/// What the policy lets a module take of the core.
+const SHIPPED: CoreLimits = CoreLimits { calls_per_second: 5000, call_burst: 5000, ..UNLIMITED };
+
+/// Modules that do their worst have the limits that are shipped; what is measured has none.
+fn is_nuisance(name: &str) -> bool {
+    name.starts_with("nuisance")
+}
+
+/// The rate is not what is measured: it is set to more than one core answers.
+const UNLIMITED: CoreLimits = CoreLimits {
+    calls_per_second: 1_000_000,
+    call_burst: 1_000_000,
+    storage_bytes: 0,
+    storage_keys: 0,
+    file_bytes: 0,
+    file_count: 0,
+};
 
 /// A launcher in this process, in a folder of its own.
 pub struct Stage {
@@ -75,15 +108,18 @@ impl Stage {
         Home { path, directory, outside: OutsideId { uid: id, gid: id } }
     }
 
-    /// A module with the shipped profile, told by settings what to do.
+    /// A module with the shipped profile, told by settings what to do. It asks for all that the core grants it here.
     pub fn module(&mut self, name: &str, program: &str, settings: &[(&str, &str)]) -> Loaded {
+        let capabilities: Vec<_> = GRANTED.iter().map(|granted| format!("\"{granted}\"")).collect();
         let text = format!(
-            "name = \"{name}\"\nversion = \"0.1.0\"\nentry_point = \"{program}\"\ncapabilities = [\"read_chain_state\"]\n"
+            "name = \"{name}\"\nversion = \"0.1.0\"\nentry_point = \"{program}\"\ncapabilities = [{}]\n",
+            capabilities.join(", ")
         );
         let manifest = Manifest::parse("module.toml", &text).unwrap();
         let settings: BTreeMap<ConfigKey, String> =
             settings.iter().map(|(key, value)| (ConfigKey::new(key).unwrap(), (*value).to_owned())).collect();
-        let overrides = cofferdam_policy::Overrides { cpu_percent: Some(200), ..Default::default() };
+        let cpu_percent = (!is_nuisance(name)).then_some(200);
+        let overrides = cofferdam_policy::Overrides { cpu_percent, ..Default::default() };
         let decisions = Decisions { settings, overrides, ..Decisions::default() };
         let profile = derive(&manifest, &decisions, Linkage::Static, &self.tables);
         let program = Program::open(&binary(program), name).unwrap();
@@ -102,11 +138,16 @@ impl Stage {
         let modules = modules.iter().map(|name| RosterEntry {
             name: name.parse().unwrap(),
             version: "0.1.0".to_owned(),
-            granted: vec![cofferdam_manifest::Capability::ReadChainState],
+            granted: GRANTED.to_vec(),
             requires: Vec::new(),
+            publishes: vec![PUBLISHED.to_owned()],
+            files: None,
+            limits: if is_nuisance(name) { SHIPPED } else { UNLIMITED },
         });
         let node = NodeSettings::Embedded { block_interval_ms: 0 };
-        core.send(&Report::Roster { modules: modules.collect(), node, restart: Restart::Never }, None);
+        let settings = CoreSettings { interface: None, lightning: None, redact_peers: false };
+        let modules = modules.collect();
+        core.send(&Report::Roster { modules, node, restart: Restart::Never, settings }, None);
         core
     }
 
@@ -128,7 +169,12 @@ impl CoreLink {
             let length = recv(self.running.peer().as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap();
             match decode(&buffer[..length]).unwrap() {
                 Ask::Start { module } => return module,
-                Ask::Stop { .. } | Ask::Ready | Ask::Usage { .. } | Ask::Credentials | Ask::Stopped => {}
+                Ask::Stop { .. }
+                | Ask::Ready
+                | Ask::Usage { .. }
+                | Ask::Denied { .. }
+                | Ask::Credentials
+                | Ask::Stopped => {}
             }
         }
     }

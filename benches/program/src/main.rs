@@ -1,20 +1,28 @@
 //! What the benchmarks launch. It tells on standard output when its main began, in nanoseconds of the monotonic
 //! clock, and then does what `MODULE_CONFIG_ACT` says. It never does anything before that first line.
 
+mod calls;
+mod events;
+mod nuisance;
+
 use std::process::ExitCode;
 
 use cofferdam_sdk::{Args, ModuleIntegration, SdkError};
 use nix::time::{ClockId, clock_gettime};
 
-/// Round trips before those that count: caches, the allocator and the core's buckets settle.
-const WARM_UP: usize = 200;
-
 fn main() -> ExitCode {
     let began = now_ns();
     println!("main {began}");
     match std::env::var("MODULE_CONFIG_ACT").as_deref() {
-        Ok("call") => run(first_call()),
-        Ok("calls") => run(calls()),
+        Ok("call") => run(calls::first()),
+        Ok("calls") => run(calls::one_by_one()),
+        Ok("in-flight") => run(calls::in_flight()),
+        Ok("blocks") => run(calls::blocks()),
+        Ok("publish") => run(events::publish()),
+        Ok("hear") => run(events::hear()),
+        Ok("flood") => run(nuisance::flood()),
+        Ok("unread") => run(nuisance::unread()),
+        Ok("stall") => run(nuisance::stall()),
         _ => ExitCode::SUCCESS,
     }
 }
@@ -44,29 +52,17 @@ async fn connect() -> Result<ModuleIntegration, SdkError> {
         .await
 }
 
-/// The whole of a module's start, up to its first answer.
-async fn first_call() -> Result<(), SdkError> {
-    let integration = connect().await?;
-    integration.node_api().get_block_height().await?;
-    println!("answered {}", now_ns());
-    Ok(())
+/// A number from the settings.
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// One small call after the other, as many as `MODULE_CONFIG_COUNT` says, each timed.
-async fn calls() -> Result<(), SdkError> {
-    let integration = connect().await?;
-    let node = integration.node_api();
-    let count = std::env::var("MODULE_CONFIG_COUNT").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
-    for _ in 0..WARM_UP {
-        node.get_block_height().await?;
-    }
-    let mut times = Vec::with_capacity(count);
-    while times.len() < count {
-        let before = now_ns();
-        node.get_block_height().await?;
-        times.push(now_ns() - before);
-    }
+/// How often to do what is measured.
+fn count() -> usize {
+    setting("MODULE_CONFIG_COUNT", 1000)
+}
+
+fn print_times(times: &[i64]) {
     let text: Vec<_> = times.iter().map(i64::to_string).collect();
     println!("times {}", text.join(" "));
-    Ok(())
 }

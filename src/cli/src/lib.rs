@@ -8,11 +8,14 @@
 mod answer;
 mod arguments;
 mod audit;
+mod audit_log;
 mod catalog;
 mod check;
+mod doctor;
 mod launch;
 mod prerequisites;
 mod program;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -37,6 +40,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config => Ok(Answer::good(cofferdam_config::REFERENCE.to_owned())),
         Command::Calls(form) => Ok(catalog::calls(form.json)),
         Command::Events(form) => Ok(catalog::events(form.json)),
+        Command::Why(asked) => why::why(&asked),
+        Command::Doctor(asked) => doctor::doctor(&asked),
+        Command::AuditLog(asked) => audit_log::audit_log(&asked),
     };
     match answered {
         Ok(answer) => print(&answer),

@@ -208,8 +208,10 @@ async fn receive(
     let (length, socket) = socket.receive(buffer).await?;
     let message = buffer.get(..length).unwrap_or_default();
     let report = decode(message).map_err(|error| protocol(describe(&error)))?;
-    if matches!(report, Report::Started { .. }) != socket.is_some() {
-        return Err(protocol("a module was started without a socket, or a socket came without a module"));
+    if brings_socket(&report) != socket.is_some() {
+        return Err(protocol(
+            "a socket is missing beside a message that speaks of one, or came beside another",
+        ));
     }
     if let Report::Credentials { credentials } = report {
         return Ok(Some(credentials));
@@ -218,6 +220,19 @@ async fn receive(
         room.send(Received { report, socket });
     }
     Ok(None)
+}
+
+/// Whether a socket travels beside this report: a module's, or the one that listens for the operator's tools.
+fn brings_socket(report: &Report) -> bool {
+    match report {
+        Report::Started { .. } => true,
+        Report::Roster { settings, .. } => settings.interface.is_some(),
+        Report::StartFailed { .. }
+        | Report::Exited { .. }
+        | Report::Usage { .. }
+        | Report::Credentials { .. }
+        | Report::Shutdown { .. } => false,
+    }
 }
 
 async fn send(socket: &ControlSocket, datagram: Option<&[u8]>) -> Result<(), LinkError> {

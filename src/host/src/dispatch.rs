@@ -4,7 +4,8 @@
 //! past [`authorize`] to a handler.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cofferdam_protocol::{ApiError, Call, RequestPayload, ResponsePayload, for_each_call};
@@ -14,8 +15,12 @@ use tokio::time::timeout;
 use crate::api::Host;
 use crate::authorize::{Authorized, Denied, authorize};
 use crate::events::Mailbox;
+use crate::metrics::{Counts, Reporting};
+use crate::modules::Chain;
 use crate::session::Module;
-use cofferdam_log::{Throttle, TokenBucket, and_more};
+use crate::session::outbox::Outbox;
+use crate::timers::Timers;
+use cofferdam_log::TokenBucket;
 
 /// Replies of the size of a block that one module may have in the making or waiting to be read.
 const MAX_LARGE: usize = 4;
@@ -28,9 +33,18 @@ pub(crate) const MAX_LARGE_IN_ALL: usize = 64;
 /// for tens of seconds; a module that has waited a minute would rather know.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Refusals of one module that are logged: a few at once for the operator to see what it wants, then one in
-/// ten seconds, with the number of the others.
-const LOGGED_REFUSALS: (Duration, u32) = (Duration::from_secs(10), 8);
+/// Calls of other modules that one module may have under way.
+pub(crate) const MAX_RELAYED: usize = 16;
+
+/// The same for all modules together. Parameters and answers are at most 256 KiB each, so that modules that call and
+/// never read make the core hold 128 MiB, however many they are.
+pub(crate) const MAX_RELAYED_IN_ALL: usize = 256;
+
+/// An answer of another module up to this size gives up its place before it is read: there are 64 at most.
+const SMALL_ANSWER_BYTES: usize = 4096;
+
+/// When a call of another module may be tried again that found no place.
+const RETRY_MS: u64 = 10;
 
 /// Lines a module may log: twenty per second in the long run, two hundred at once.
 const LOG_LINES: (Duration, u32) = (Duration::from_millis(50), 200);
@@ -40,9 +54,14 @@ const LOG_LINES: (Duration, u32) = (Duration::from_millis(50), 200);
 pub(crate) struct Caller {
     pub(crate) module: Arc<Module>,
     pub(crate) mailbox: Arc<Mailbox>,
-    pub(crate) log_lines: Mutex<TokenBucket>,
-    refusals: Mutex<Throttle>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) reporting: Arc<Reporting>,
+    /// The calls of modules that this call belongs to, if the module says that it does.
+    pub(crate) chain: Option<Arc<Chain>>,
+    pub(crate) log_lines: Arc<Mutex<TokenBucket>>,
     large: Arc<Semaphore>,
+    relayed: Arc<Semaphore>,
 }
 
 /// The outcome of a call.
@@ -65,8 +84,11 @@ pub(crate) struct LargePlace {
 pub(crate) enum ReplySize {
     /// Some kilobytes at most.
     Small,
-    /// Up to a block.
+    /// Up to a block. The call waits for its place.
     Large,
+    /// What another module answers. A call without a place is refused: waiting for a place that a call holds which
+    /// waits for this module would never end.
+    Relayed,
 }
 
 /// The handler of one call.
@@ -84,22 +106,37 @@ pub(crate) trait Handle<C: Call> {
 
 impl Caller {
     /// A caller whose limits are all untouched.
-    pub(crate) fn new(module: Arc<Module>, mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) fn new(
+        module: Arc<Module>,
+        mailbox: Arc<Mailbox>,
+        outbox: Arc<Outbox>,
+        reporting: Reporting,
+    ) -> Self {
         Self {
             module,
             mailbox,
-            log_lines: Mutex::new(TokenBucket::new(LOG_LINES.0, LOG_LINES.1)),
-            refusals: Mutex::new(Throttle::new(LOGGED_REFUSALS.0, LOGGED_REFUSALS.1)),
+            timers: Arc::new(Timers::new(Arc::clone(&outbox))),
+            outbox,
+            reporting: Arc::new(reporting),
+            chain: None,
+            log_lines: Arc::new(Mutex::new(TokenBucket::new(LOG_LINES.0, LOG_LINES.1))),
             large: Arc::new(Semaphore::new(MAX_LARGE)),
+            relayed: Arc::new(Semaphore::new(MAX_RELAYED)),
         }
     }
 
-    fn log_refusal(&self, denied: Denied) {
-        let passed = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pass();
-        if let Some(swallowed) = passed {
-            let Denied { call, capability } = denied;
-            let more = and_more(swallowed);
-            tracing::warn!(subject = %self.module.name, "refused {call}: needs {capability}{more}");
+    /// The same caller, in the course of `chain`.
+    pub(crate) fn within(&self, chain: Arc<Chain>) -> Self {
+        Self {
+            module: Arc::clone(&self.module),
+            mailbox: Arc::clone(&self.mailbox),
+            outbox: Arc::clone(&self.outbox),
+            timers: Arc::clone(&self.timers),
+            reporting: Arc::clone(&self.reporting),
+            chain: Some(chain),
+            log_lines: Arc::clone(&self.log_lines),
+            large: Arc::clone(&self.large),
+            relayed: Arc::clone(&self.relayed),
         }
     }
 }
@@ -128,22 +165,85 @@ async fn answer<C: Call>(host: &Host, caller: &Caller, call: C) -> Answer
 where
     Host: Handle<C>,
 {
+    let mut counted = Counted::begin(&caller.reporting.counts);
+    let answer = decide(host, caller, call).await;
+    counted.failed = answer.result.is_err();
+    answer
+}
+
+async fn decide<C: Call>(host: &Host, caller: &Caller, call: C) -> Answer
+where
+    Host: Handle<C>,
+{
     let call = match authorize(call, &caller.module.granted) {
         Ok(call) => call,
         Err(denied) => {
-            caller.log_refusal(denied);
+            let Denied { call, capability } = denied;
+            host.denials().refused(&caller.module.name, call, capability.as_str());
             return Answer { result: Err(denied.into()), large: None };
         }
     };
     let large = match <Host as Handle<C>>::REPLY {
         ReplySize::Small => None,
         ReplySize::Large => large_place(host, caller).await,
+        ReplySize::Relayed => match relayed_place(host, caller) {
+            Some(place) => Some(place),
+            None => {
+                return Answer {
+                    result: Err(ApiError::RateLimited { retry_after_ms: RETRY_MS }),
+                    large: None,
+                };
+            }
+        },
     };
     let result = match timeout(CALL_DEADLINE, host.handle(caller, call)).await {
         Ok(result) => result.map(C::respond),
         Err(_elapsed) => Err(too_slow::<C>(host)),
     };
+    let large = large.filter(|_| !is_small(&result));
     Answer { result, large }
+}
+
+/// A call in the metrics, from its beginning to its end, which may be the session's.
+struct Counted<'c> {
+    counts: &'c Counts,
+    failed: bool,
+}
+
+impl<'c> Counted<'c> {
+    fn begin(counts: &'c Counts) -> Self {
+        counts.calls.fetch_add(1, Ordering::Relaxed);
+        counts.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { counts, failed: false }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.counts.errors.fetch_add(u64::from(self.failed), Ordering::Relaxed);
+    }
+}
+
+/// Whether a reply that could have been large takes so little that its place is free before it is read.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the others are as large as they say")]
+fn is_small(result: &Result<ResponsePayload, ApiError>) -> bool {
+    match result {
+        Ok(ResponsePayload::CallModule(answer)) => answer.len() <= SMALL_ANSWER_BYTES,
+        Ok(
+            ResponsePayload::GetLightningNodeUrl(_)
+            | ResponsePayload::GetLightningInfo(_)
+            | ResponsePayload::GetPaymentState(_),
+        )
+        | Err(_) => true,
+        Ok(_) => false,
+    }
+}
+
+fn relayed_place(host: &Host, caller: &Caller) -> Option<LargePlace> {
+    let of_caller = Arc::clone(&caller.relayed).try_acquire_owned().ok()?;
+    let of_all = Arc::clone(host.relayed_calls()).try_acquire_owned().ok()?;
+    Some(LargePlace { _of_caller: of_caller, _of_all: of_all })
 }
 
 /// Waits for a place, which is waiting for modules to read what they asked for: they have a deadline for that,

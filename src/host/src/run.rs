@@ -1,27 +1,32 @@
 //! The core from its start to its end: the control socket, the roster, the node, the modules.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use cofferdam_control::{CoreSettings, NodeSettings, Report, Restart, RosterEntry};
+use cofferdam_control::{CoreSettings, Interface, NodeSettings, Report, Restart, RosterEntry};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::api::Host;
-use crate::control_link::{ControlSocket, Launcher, LinkError, Received, link};
-use crate::events::{Hub, first_cursor, publish_chain};
-use cofferdam_node::NodeError;
-use crate::supervise::Supervisor;
+use crate::api::{Host, Local};
 use crate::backend;
+use crate::control_link::{ControlSocket, Launcher, LinkError, Received, link};
+use crate::events;
+use crate::interface::{InterfaceError, serve_tools};
+use crate::samples::announce_roster;
+use crate::storage::disk;
+use crate::supervise::Supervisor;
+use cofferdam_node::NodeError;
 
 /// Threads that serve: two, so that a large block being encoded does not hold up a small call.
 const WORKERS: usize = 2;
 
-/// Threads for what blocks, which is reading and writing the embedded chain's file.
-const BLOCKING_THREADS: usize = 8;
+/// Threads for what blocks: the files of the embedded chain and of the events, and apart from them, so that they
+/// never wait for a module's disk, what modules do to theirs.
+const BLOCKING_THREADS: usize = 8 + disk::IN_ALL;
 
 /// How long the launcher may take to send the roster, which it has before it starts the core.
 const ROSTER_DEADLINE: Duration = Duration::from_secs(30);
@@ -55,6 +60,9 @@ pub enum CoreError {
         /// What is wrong with it.
         source: NodeError,
     },
+    /// The operator's tools cannot be served.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
     /// A mistake in the core.
     #[error("a task of the core ended: {0}")]
     Task(String),
@@ -112,18 +120,38 @@ async fn serve_modules(
     state_dir: &Path,
 ) -> Result<(), CoreError> {
     let roster = receive_roster(&mut reports).await?;
+    let local = Local::new(state_dir, &roster.modules, &roster.settings, &roster.node);
     let node = backend::open(roster.node, state_dir, launcher.clone()).await;
     let node = node.map_err(|error| unusable(error, state_dir))?;
     tracing::info!("ready; modules: {}; node: {} ({})", roster.modules.len(), node.label(), node.chain());
     tracing::debug!("settings: {:?}", roster.settings);
-    let hub = Hub::new(first_cursor(SystemTime::now()));
-    let feed = publish_chain(node.follow(None), Arc::clone(&hub));
-    let host = Arc::new(Host::new(node, hub));
+    let (hub, feed) = events::open(&node, state_dir).await;
+    announce_roster(&hub, state_dir, &roster.modules).await;
+    let host = Arc::new(Host::with_local(node, hub, local));
+    let samplers = host.samplers(&feed, state_dir);
+    host.denials().tell(launcher.clone());
+    if let Some(lightning) = roster.settings.lightning.clone() {
+        host.modules().answer_lightning_from(lightning);
+    }
+    let tools = serve_interface(roster.settings.interface, roster.socket, Arc::clone(&host));
     let supervisor = Supervisor::new(roster.modules, roster.restart, host, launcher, reports);
     tokio::select! {
         supervised = supervisor.run() => Ok(supervised?),
-        () = feed => Err(CoreError::Task("the one that follows the chain".to_owned())),
+        () = samplers.run() => Err(CoreError::Task("the one that looks for events".to_owned())),
+        () = feed.run() => Err(CoreError::Task("the one that follows the chain".to_owned())),
+        served = tools => served,
     }
+}
+
+/// Serves the operator's tools, if there is an interface for them. Ends only with an error.
+async fn serve_interface(
+    interface: Option<Interface>,
+    socket: Option<OwnedFd>,
+    host: Arc<Host>,
+) -> Result<(), CoreError> {
+    let Some(interface) = interface else { return std::future::pending().await };
+    serve_tools(interface, socket, host).await?;
+    Err(CoreError::Task("the one that serves the operator's tools".to_owned()))
 }
 
 fn unusable(error: NodeError, state_dir: &Path) -> CoreError {
@@ -140,13 +168,17 @@ struct Roster {
     node: NodeSettings,
     restart: Restart,
     settings: CoreSettings,
+    /// What listens for the operator's tools, if there is an interface for them.
+    socket: Option<OwnedFd>,
 }
 
 async fn receive_roster(reports: &mut mpsc::Receiver<Received>) -> Result<Roster, CoreError> {
     let first = timeout(ROSTER_DEADLINE, reports.recv()).await.map_err(|_elapsed| CoreError::NoRoster)?;
-    let first = first.ok_or(LinkError::LauncherGone)?.report;
-    match first {
-        Report::Roster { modules, node, restart, settings } => Ok(Roster { modules, node, restart, settings }),
+    let Received { report, socket } = first.ok_or(LinkError::LauncherGone)?;
+    match report {
+        Report::Roster { modules, node, restart, settings } => {
+            Ok(Roster { modules, node, restart, settings, socket })
+        }
         Report::Started { .. }
         | Report::StartFailed { .. }
         | Report::Exited { .. }

@@ -177,6 +177,9 @@ pub trait Call: Sized {
     /// This call as it travels.
     fn into_payload(self) -> RequestPayload;
 
+    /// The call out of what travelled, or `None` if that is another call.
+    fn from_payload(payload: RequestPayload) -> Option<Self>;
+
     /// The reply out of a response, or `None` if the response answers another call.
     fn reply(response: ResponsePayload) -> Option<Self::Reply>;
 
@@ -282,6 +285,14 @@ macro_rules! define_calls {
                 fn into_payload(self) -> RequestPayload {
                     let Self { $( $( $field, )+ )? } = self;
                     RequestPayload::$Call { $( $( $field ),+ )? }
+                }
+
+                fn from_payload(payload: RequestPayload) -> Option<Self> {
+                    #[allow(clippy::wildcard_enum_match_arm, reason = "any other call is a wrong one")]
+                    match payload {
+                        RequestPayload::$Call { $( $( $field, )+ )? } => Some(Self { $( $( $field ),+ )? }),
+                        _ => None,
+                    }
                 }
 
                 fn reply(response: ResponsePayload) -> Option<Self::Reply> {

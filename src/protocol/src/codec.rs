@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::calls::CallInfo;
 use crate::frame::HEADER_BYTES;
-use crate::message::{HostMessage, ModuleMessage, REQUEST_TAG};
+use crate::message::{HostMessage, ModuleMessage, REQUEST_TAG, REQUEST_WITHIN_TAG};
 
 /// The largest body the host sends. The largest reply is a block: at most 4 MB, and blocks of a list of
 /// storage entries are paged; 40 MiB is the limit that modules of other hosts of this protocol family expect.
@@ -133,11 +133,15 @@ pub fn decode_request(body: &[u8]) -> Result<HostMessage, DecodeError> {
 /// The correlation id and call tag of a body that is a request for a call not in the table.
 fn unknown_call(body: &[u8]) -> Option<(u64, u32)> {
     let (message_tag, rest) = body.split_first_chunk::<4>()?;
+    let rest = match u32::from_le_bytes(*message_tag) {
+        REQUEST_TAG => rest,
+        REQUEST_WITHIN_TAG => rest.split_first_chunk::<8>()?.1,
+        _ => return None,
+    };
     let (correlation_id, rest) = rest.split_first_chunk::<8>()?;
     let (call_tag, _) = rest.split_first_chunk::<4>()?;
     let tag = u32::from_le_bytes(*call_tag);
-    let is_unknown = u32::from_le_bytes(*message_tag) == REQUEST_TAG && CallInfo::by_tag(tag).is_none();
-    is_unknown.then(|| (u64::from_le_bytes(*correlation_id), tag))
+    CallInfo::by_tag(tag).is_none().then(|| (u64::from_le_bytes(*correlation_id), tag))
 }
 
 fn options() -> impl Options + Copy {

@@ -49,8 +49,8 @@ pub use events::{EventOrigin, EventType};
 pub use frame::{FrameDecoder, FrameError};
 pub use hash::{BlockHash, OutPoint, Txid};
 pub use message::{
-    Hello, HostMessage, Limits, ModuleMessage, Refusal, RequestMessage, ResponseMessage, VersionRange,
-    Welcome, negotiate,
+    Hello, HostMessage, Limits, ModuleMessage, Refusal, RequestMessage, RequestWithin, ResponseMessage,
+    VersionRange, Welcome, negotiate,
 };
 pub use modules::{AnswerMessage, InvocationMessage, InvocationPayload, ModuleFault};
 pub use payload::{Availability, EventAvailability, EventMessage, Subscribed};

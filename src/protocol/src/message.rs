@@ -23,6 +23,9 @@ pub const MAX_CAPABILITIES: usize = 128;
 /// The tag of [`HostMessage::Request`], for [`crate::codec::decode_request`].
 pub(crate) const REQUEST_TAG: u32 = 2;
 
+/// The tag of [`HostMessage::RequestWithin`], likewise.
+pub(crate) const REQUEST_WITHIN_TAG: u32 = 4;
+
 tagged_enum! {
     /// What a module sends to the host.
     #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +37,8 @@ tagged_enum! {
         2 => Request(request: RequestMessage),
         /// The answer to an invocation.
         3 => Answer(answer: AnswerMessage),
+        /// A call that the module makes in order to answer an invocation.
+        4 => RequestWithin(request: RequestWithin),
     }
 }
 
@@ -158,6 +163,19 @@ pub struct RequestMessage {
     pub correlation_id: u64,
     /// The call.
     pub payload: RequestPayload,
+}
+
+/// A call on its way to the host, and the invocation in whose course it is made.
+///
+/// With it the host knows the chain a call belongs to: it refuses circles at once, and nobody works on for a caller
+/// that has stopped waiting. A module that leaves it out, or names an invocation that nobody waits for, makes a call of
+/// its own, which ends by its own deadline; it can mislead nobody but itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestWithin {
+    /// The id of the invocation, which is not answered yet.
+    pub invocation_id: u64,
+    /// The call.
+    pub request: RequestMessage,
 }
 
 /// The answer to the call with the same correlation id.

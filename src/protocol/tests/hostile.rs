@@ -93,6 +93,10 @@ fn a_call_of_a_later_version_can_be_answered() {
     body.splice(12..16, 9999u32.to_le_bytes());
     body.extend_from_slice(b"arguments of the future");
     assert_eq!(decode_request(&body), Err(DecodeError::UnknownCall { correlation_id: 258, tag: 9999 }));
+    let within = |message: &HostMessage| matches!(message, HostMessage::RequestWithin(_));
+    let mut body = body_of(samples::to_host().iter().find(|message| within(message)).unwrap());
+    body.splice(20..24, 9999u32.to_le_bytes());
+    assert_eq!(decode_request(&body), Err(DecodeError::UnknownCall { correlation_id: 258, tag: 9999 }));
 }
 
 #[test]

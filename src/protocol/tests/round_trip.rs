@@ -189,7 +189,12 @@ fn to_host() -> impl Strategy<Value = HostMessage> {
     let request = (any::<u64>(), request()).prop_map(|(correlation_id, payload)| {
         HostMessage::Request(RequestMessage { correlation_id, payload })
     });
-    prop_oneof![1 => hello, 9 => request]
+    let within =
+        (any::<[u64; 2]>(), self::request()).prop_map(|([invocation_id, correlation_id], payload)| {
+            let request = RequestMessage { correlation_id, payload };
+            HostMessage::RequestWithin(RequestWithin { invocation_id, request })
+        });
+    prop_oneof![1 => hello, 9 => request, 3 => within]
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {

@@ -2,11 +2,12 @@
 //! through as the bytes they are; nothing here decodes or copies them.
 
 use cofferdam_protocol::calls::{
-    GetBlock, GetBlockByHeight, GetBlockHeader, GetBlockHeight, GetChainInfo, GetChainTip, GetTransaction,
-    GetUtxo, HasTransaction,
+    GetBlock, GetBlockByHeight, GetBlockHeader, GetBlockHeight, GetChainInfo, GetChainTip, GetSyncStatus,
+    GetTransaction, GetUtxo, HasTransaction,
 };
 use cofferdam_protocol::{
-    ApiError, BlockHash, BoundedVec, ChainInfo, Development, RawBlock, RawHeader, RawTransaction, Utxo,
+    ApiError, BlockHash, BoundedVec, ChainInfo, Development, RawBlock, RawHeader, RawTransaction, SyncPhase,
+    SyncStatus, Utxo,
 };
 
 use super::Host;
@@ -90,6 +91,13 @@ impl Handle<GetChainInfo> for Host {
     }
 }
 
+impl Handle<GetSyncStatus> for Host {
+    async fn handle(&self, _: &Caller, _: Authorized<GetSyncStatus>) -> Result<SyncStatus, ApiError> {
+        let status = self.node.sync_status().await.map_err(|error| self.failure(error))?;
+        Ok(sync_status_as_it_travels(status))
+    }
+}
+
 impl Handle<GetUtxo> for Host {
     async fn handle(&self, _: &Caller, call: Authorized<GetUtxo>) -> Result<Option<Utxo>, ApiError> {
         let utxo = self.node.utxo(call.into_call().outpoint.into()).await;
@@ -135,5 +143,19 @@ fn utxo_as_it_travels(utxo: cofferdam_node::Utxo) -> Utxo {
         script_pubkey: utxo.script_pubkey.into_bytes(),
         height: utxo.height,
         coinbase: utxo.coinbase,
+    }
+}
+
+/// How far the node is, as calls and events tell it.
+pub(crate) fn sync_status_as_it_travels(status: cofferdam_node::SyncStatus) -> SyncStatus {
+    SyncStatus {
+        phase: match status.phase {
+            cofferdam_node::SyncPhase::Headers => SyncPhase::Headers,
+            cofferdam_node::SyncPhase::Blocks => SyncPhase::Blocks,
+            cofferdam_node::SyncPhase::Synced => SyncPhase::Synced,
+        },
+        blocks: status.blocks,
+        headers: status.headers,
+        progress: status.progress,
     }
 }

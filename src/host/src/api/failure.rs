@@ -10,8 +10,8 @@ use std::time::Duration;
 use cofferdam_protocol::ApiError;
 
 use super::Host;
-use cofferdam_node::NodeError;
 use cofferdam_log::{Throttle, and_more};
+use cofferdam_node::NodeError;
 
 /// Faults that are logged: modules can cause them as fast as they may call.
 const LOGGED_FAULTS: (Duration, u32) = (Duration::from_secs(10), 20);
@@ -29,7 +29,7 @@ impl Faults {
         Self { count: AtomicU64::new(1), throttle }
     }
 
-    fn report(&self, error: &NodeError) -> ApiError {
+    fn report(&self, error: &dyn std::fmt::Display) -> ApiError {
         let reference = format!("fault-{}", self.count.fetch_add(1, Ordering::Relaxed));
         let passed = self.throttle.lock().unwrap_or_else(PoisonError::into_inner).pass();
         if let Some(swallowed) = passed {
@@ -39,7 +39,17 @@ impl Faults {
     }
 }
 
+/// An argument that cannot be right.
+pub(super) fn invalid(argument: &str, problem: impl Into<String>) -> ApiError {
+    ApiError::InvalidArgument { argument: argument.to_owned(), problem: problem.into() }
+}
+
 impl Host {
+    /// A fault of the host: the log gets it in full, the module a reference.
+    pub(super) fn fault(&self, error: &dyn std::fmt::Display) -> ApiError {
+        self.faults().report(error)
+    }
+
     /// What a module is told of `error`.
     pub(super) fn failure(&self, error: NodeError) -> ApiError {
         let backend = || self.node.label().to_owned();
@@ -58,18 +68,18 @@ impl Host {
             NodeError::WrongChain { .. } | NodeError::Credentials { .. } => {
                 not_ready("the node cannot be used as it is configured; the operator's log says why")
             }
-            NodeError::Rejected { reason } => {
-                ApiError::InvalidArgument { argument: "transaction".to_owned(), problem: reason }
-            }
+            NodeError::Rejected { reason } => ApiError::Rejected { reason },
             NodeError::InvalidArgument { argument, problem } => {
                 ApiError::InvalidArgument { argument: argument.to_owned(), problem }
             }
             NodeError::InsufficientData { reason } => ApiError::InsufficientData { reason },
-            error @ NodeError::TooLarge { .. } => ApiError::Unsupported { backend: backend(), reason: error.to_string() },
+            error @ NodeError::TooLarge { .. } => {
+                ApiError::Unsupported { backend: backend(), reason: error.to_string() }
+            }
             error @ (NodeError::Malformed { .. }
             | NodeError::Rpc { .. }
             | NodeError::LostTrack { .. }
-            | NodeError::Storage { .. }) => self.faults().report(&error),
+            | NodeError::Storage { .. }) => self.fault(&error),
         }
     }
 }
@@ -85,10 +95,10 @@ mod tests {
 
     use super::*;
     use crate::events::Hub;
-    use cofferdam_log::captured::Captured;
-    use cofferdam_node::{Bitcoind, BitcoindSettings, Chain, Node, Secret};
     use bitcoin::BlockHash;
     use bitcoin::hashes::Hash;
+    use cofferdam_log::captured::Captured;
+    use cofferdam_node::{Bitcoind, BitcoindSettings, Chain, Node, Secret};
 
     const SECRET_ADDRESS: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 9, 8, 7)), 8332);

@@ -5,17 +5,34 @@
 
 mod chain;
 mod failure;
+mod files;
+mod lightning;
+mod local;
 mod log;
-mod pending;
+mod mempool;
+mod metrics;
+mod mining;
+mod modules;
+mod network;
+mod rpc;
+mod storage;
 mod subscribe;
+mod timers;
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+pub(crate) use self::chain::sync_status_as_it_travels;
 use self::failure::Faults;
-use crate::dispatch::MAX_LARGE_IN_ALL;
+pub(crate) use self::local::Local;
+pub(crate) use self::network::Addresses;
+use crate::denials::Denials;
+use crate::dispatch::{MAX_LARGE_IN_ALL, MAX_RELAYED_IN_ALL};
 use crate::events::{Attachment, Hub};
+use crate::metrics::Metrics;
+use crate::modules::Modules;
+use crate::session::MAX_LARGE_REQUESTS;
 use cofferdam_node::Node;
 
 /// What handlers answer from, for one session: the node as one caller of it, and what all sessions share.
@@ -31,13 +48,35 @@ struct Shared {
     hub: Arc<Hub>,
     faults: Faults,
     large_replies: Arc<Semaphore>,
+    large_requests: Arc<Semaphore>,
+    relayed_calls: Arc<Semaphore>,
+    denials: Denials,
+    modules: Arc<Modules>,
+    metrics: Arc<Metrics>,
+    local: Local,
 }
 
 impl Host {
-    /// A host that answers from `node` and `hub`.
+    /// A host that answers from `node` and `hub`, and has no place on the disk.
+    #[cfg(test)]
     pub(crate) fn new(node: Node, hub: Arc<Hub>) -> Self {
-        let large_replies = Arc::new(Semaphore::new(MAX_LARGE_IN_ALL));
-        Self { node, shared: Arc::new(Shared { hub, faults: Faults::new(), large_replies }) }
+        Self::with_local(node, hub, Local::none())
+    }
+
+    /// A host that answers from `node`, `hub` and `local`.
+    pub(crate) fn with_local(node: Node, hub: Arc<Hub>, local: Local) -> Self {
+        let shared = Shared {
+            hub,
+            faults: Faults::new(),
+            large_replies: Arc::new(Semaphore::new(MAX_LARGE_IN_ALL)),
+            large_requests: Arc::new(Semaphore::new(MAX_LARGE_REQUESTS)),
+            relayed_calls: Arc::new(Semaphore::new(MAX_RELAYED_IN_ALL)),
+            denials: Denials::new(),
+            modules: Arc::default(),
+            metrics: Arc::new(Metrics::new()),
+            local,
+        };
+        Self { node, shared: Arc::new(shared) }
     }
 
     /// The same host for one session, whose calls wait for no other session's.
@@ -53,10 +92,9 @@ impl Host {
     /// A host with room for so many large replies.
     #[cfg(test)]
     pub(crate) fn with_large_replies(self, places: usize) -> Self {
-        let Self { node, shared } = self;
-        let Shared { hub, faults, .. } = Arc::into_inner(shared).unwrap();
-        let large_replies = Arc::new(Semaphore::new(places));
-        Self { node, shared: Arc::new(Shared { hub, faults, large_replies }) }
+        let mut shared = Arc::into_inner(self.shared).unwrap();
+        shared.large_replies = Arc::new(Semaphore::new(places));
+        Self { node: self.node, shared: Arc::new(shared) }
     }
 
     /// The places for large replies, of all sessions.
@@ -64,9 +102,44 @@ impl Host {
         &self.shared.large_replies
     }
 
+    /// The places for large requests, of all sessions.
+    pub(crate) fn large_requests(&self) -> &Arc<Semaphore> {
+        &self.shared.large_requests
+    }
+
+    /// The places for calls between modules, of all sessions.
+    pub(crate) fn relayed_calls(&self) -> &Arc<Semaphore> {
+        &self.shared.relayed_calls
+    }
+
+    /// The height of the node's best block, if it answers.
+    pub(crate) async fn node_height(&self) -> Option<u32> {
+        self.node.block_height().await.ok()
+    }
+
+    /// Where refused calls are told.
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.shared.denials
+    }
+
+    /// The modules as they see each other.
+    pub(crate) fn modules(&self) -> &Arc<Modules> {
+        &self.shared.modules
+    }
+
+    /// What modules report about themselves, and what the host counts.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.metrics
+    }
+
     /// Where events are published.
     pub(crate) fn hub(&self) -> &Hub {
         &self.shared.hub
+    }
+
+    /// What modules have on the disk, and what the operator says about it.
+    fn local(&self) -> &Local {
+        &self.shared.local
     }
 
     /// What goes wrong, counted and logged.
@@ -79,3 +152,6 @@ impl Host {
         self.shared.hub.attach()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -10,13 +10,15 @@ use bytes::Bytes;
 use cofferdam_protocol::{EventMessage, EventPayload, EventType};
 use tokio::sync::Notify;
 
-use super::EncodedEvent;
-use super::availability::is_published;
+use super::{CHAIN_TYPES, EncodedEvent};
 use crate::session::wire;
 
-/// How many events wait for one module at most. Events are shared and below 3 KiB, so that even a full queue
-/// that no other module shares holds 3 MiB; in blocks it is a week of them.
+/// How many events wait for one module at most; in blocks it is a week of them.
 pub(crate) const EVENT_QUEUE: usize = 1024;
+
+/// How many bytes wait for one module at most. The host's own events are below 3 KiB and modules' are up to
+/// 64 KiB; what waits is shared with the other modules' queues where they want the same.
+pub(crate) const QUEUE_BYTES: usize = 1024 * 1024;
 
 /// The queue of one session.
 #[derive(Debug, Default)]
@@ -28,50 +30,93 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct State {
     wanted: HashSet<EventType>,
-    queue: VecDeque<EncodedEvent>,
+    queue: VecDeque<Waiting>,
+    /// The frames in the queue together.
+    bytes: usize,
     /// What was dropped from the front of the queue.
     lost: Option<Lost>,
 }
 
+/// One thing to tell the module.
+#[derive(Debug, Clone)]
+pub(super) enum Waiting {
+    Event(EncodedEvent),
+    /// Events are missing here.
+    Lost(Lost),
+}
+
 /// A span of events that the module will not get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lost {
+pub(super) struct Lost {
     /// The cursor of the first.
-    pub(crate) from: u64,
+    pub(super) from: u64,
     /// The cursor of the last.
-    pub(crate) to: u64,
-    /// How many.
-    pub(crate) count: u64,
+    pub(super) to: u64,
+    /// How many; 0 if that is not known.
+    pub(super) count: u64,
 }
 
 impl Lost {
-    fn of(event: &EncodedEvent) -> Self {
-        Self { from: event.cursor, to: event.cursor, count: 1 }
-    }
-
     fn encode(self) -> Option<Bytes> {
         let Self { from, to, count } = self;
         wire::encode_event(EventMessage::new(to, EventPayload::EventsDropped { from, to, count }))
     }
 
-    /// Both spans, this one being the earlier.
+    /// Both spans, this one being the earlier. If the number of one is not known, that of both is not.
     fn and(self, later: Self) -> Self {
-        Self { from: self.from, to: later.to, count: self.count.saturating_add(later.count) }
+        let known = self.count > 0 && later.count > 0;
+        let count = if known { self.count.saturating_add(later.count) } else { 0 };
+        Self { from: self.from, to: later.to, count }
+    }
+}
+
+impl Waiting {
+    /// Its place in the sequence.
+    pub(super) fn cursor(&self) -> u64 {
+        match self {
+            Self::Event(event) => event.cursor,
+            Self::Lost(lost) => lost.to,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.frame.len(),
+            Self::Lost(_) => 0,
+        }
+    }
+
+    /// What the module misses if it does not get this.
+    fn as_lost(&self) -> Lost {
+        match self {
+            // An event that tells of lost ones stands for an unknown number.
+            Self::Event(event) if event.event_type == EventType::EventsDropped => {
+                Lost { from: event.cursor, to: event.cursor, count: 0 }
+            }
+            Self::Event(event) => Lost { from: event.cursor, to: event.cursor, count: 1 },
+            Self::Lost(lost) => *lost,
+        }
     }
 }
 
 impl Mailbox {
-    /// Adds event types to what is taken. Those that nobody publishes are not kept: a module can name four
-    /// billion of them.
+    /// Adds event types to what is taken. Those that this version does not know are not kept: a module can name
+    /// four billion of them.
     pub(super) fn want(&self, types: &[EventType]) {
-        self.lock().wanted.extend(types.iter().copied().filter(|event_type| is_published(*event_type)));
+        let known = types.iter().copied().filter(|event_type| !matches!(event_type, EventType::Unknown(_)));
+        self.lock().wanted.extend(known);
+    }
+
+    /// The types that are taken.
+    pub(super) fn wanted(&self) -> HashSet<EventType> {
+        self.lock().wanted.clone()
     }
 
     /// Takes the event if its type is wanted.
     pub(super) fn offer(&self, event: &EncodedEvent) {
         let mut state = self.lock();
-        if state.wanted.contains(&event.event_type) {
-            state.push(event.clone());
+        if state.wants(event.event_type) {
+            state.push(Waiting::Event(event.clone()));
             drop(state);
             self.arrived.notify_one();
         }
@@ -79,29 +124,39 @@ impl Mailbox {
 
     /// Takes the event whether or not its type is wanted.
     pub(super) fn deliver(&self, event: EncodedEvent) {
-        self.lock().push(event);
+        self.lock().push(Waiting::Event(event));
         self.arrived.notify_one();
     }
 
-    /// Puts what had been sent since some cursor in the place of what waits; `lost` is what came before it.
-    /// The farewell is not a matter of subscriptions or cursors: if there was one it is said again, in its
-    /// place among the events or else before them.
-    pub(super) fn rewind<'e>(
-        &self,
-        lost: Option<Lost>,
-        events: impl Iterator<Item = &'e EncodedEvent> + Clone,
-        farewell: Option<&EncodedEvent>,
-    ) {
-        let is_farewell = |event: &EncodedEvent| farewell.is_some_and(|said| said.cursor == event.cursor);
+    /// Takes note that events are missing here, unless nothing at all is wanted.
+    pub(super) fn miss(&self, lost: Lost) {
+        let mut state = self.lock();
+        if !state.wanted.is_empty() {
+            state.push(Waiting::Lost(lost));
+            drop(state);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Puts what had been sent since some cursor, in its order, in the place of what waits. Events of types that
+    /// are not wanted are left out, but for the farewell: that is not a matter of subscriptions or cursors. If
+    /// there was one it is said again, in its place among the events or else before them.
+    pub(super) fn rewind(&self, sent: Vec<Waiting>, farewell: Option<&EncodedEvent>) {
+        let is_farewell = |waiting: &Waiting| matches!(waiting, Waiting::Event(event) if event.event_type == EventType::NodeShutdown);
         let mut state = self.lock();
         state.queue.clear();
-        state.lost = lost;
-        if let Some(farewell) = farewell.filter(|_| !events.clone().any(is_farewell)) {
-            state.push(farewell.clone());
+        state.bytes = 0;
+        state.lost = None;
+        if let Some(farewell) = farewell.filter(|_| !sent.iter().any(is_farewell)) {
+            state.push(Waiting::Event(farewell.clone()));
         }
-        for event in events {
-            if state.wanted.contains(&event.event_type) || is_farewell(event) {
-                state.push(event.clone());
+        for waiting in sent {
+            let wanted = match &waiting {
+                Waiting::Event(event) => state.wants(event.event_type) || is_farewell(&waiting),
+                Waiting::Lost(_) => true,
+            };
+            if wanted {
+                state.push(waiting);
             }
         }
         drop(state);
@@ -125,19 +180,36 @@ impl Mailbox {
 }
 
 impl State {
-    fn push(&mut self, event: EncodedEvent) {
-        if self.queue.len() >= EVENT_QUEUE
-            && let Some(oldest) = self.queue.pop_front()
-        {
-            let lost = Lost::of(&oldest);
+    /// That events of the chain are missing concerns whoever wants them.
+    fn wants(&self, event_type: EventType) -> bool {
+        self.wanted.contains(&event_type)
+            || event_type == EventType::EventsDropped
+                && CHAIN_TYPES.iter().any(|of_chain| self.wanted.contains(of_chain))
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        self.bytes = self.bytes.saturating_add(waiting.bytes());
+        self.queue.push_back(waiting);
+        while self.queue.len() > EVENT_QUEUE || self.bytes > QUEUE_BYTES {
+            let Some(oldest) = self.queue.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(oldest.bytes());
+            let lost = oldest.as_lost();
             self.lost = Some(self.lost.map_or(lost, |earlier| earlier.and(lost)));
         }
-        self.queue.push_back(event);
     }
 
     fn pop(&mut self) -> Option<Bytes> {
-        let dropped = self.lost.take().and_then(Lost::encode);
-        dropped.or_else(|| self.queue.pop_front().map(|event| event.frame))
+        loop {
+            if let Some(frame) = self.lost.take().and_then(Lost::encode) {
+                return Some(frame);
+            }
+            let next = self.queue.pop_front()?;
+            self.bytes = self.bytes.saturating_sub(next.bytes());
+            match next {
+                Waiting::Event(event) => return Some(event.frame),
+                Waiting::Lost(lost) => self.lost = Some(lost),
+            }
+        }
     }
 }
 
@@ -176,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_nobody_publishes_are_not_kept_however_many_are_named() {
+    fn types_that_nobody_knows_are_not_kept_however_many_are_named() {
         let mailbox = Mailbox::default();
         for first in (0..10_000).step_by(100) {
             let unknown: Vec<_> =
@@ -186,7 +258,41 @@ mod tests {
         mailbox.want(EventType::ALL);
         let wanted = mailbox.lock().wanted.clone();
         assert!(wanted.len() <= EventType::ALL.len(), "{}", wanted.len());
-        assert!(wanted.contains(&EventType::NewBlock) && !wanted.contains(&EventType::PeerConnected));
+        assert!(wanted.contains(&EventType::NewBlock) && wanted.contains(&EventType::PeerConnected));
+    }
+
+    #[test]
+    fn large_events_are_bounded_by_their_bytes_and_the_newest_is_what_stays() {
+        let mailbox = Mailbox::default();
+        mailbox.want(&[EventType::ModuleUnloaded]);
+        let name = "n".repeat(60_000);
+        let large = |cursor| {
+            let payload = EventPayload::ModuleUnloaded { name: name.clone() };
+            let message = EventMessage::new(cursor, payload);
+            let event_type = message.event_type;
+            EncodedEvent { cursor, event_type, frame: wire::encode_event(message).unwrap() }
+        };
+        for cursor in 1..=200 {
+            mailbox.offer(&large(cursor));
+            assert!(mailbox.lock().bytes <= QUEUE_BYTES);
+        }
+        let told = drain(&mailbox);
+        let kept = u64::try_from(told.len() - 1).unwrap();
+        let count = 200 - kept;
+        assert_eq!(told[0].payload, EventPayload::EventsDropped { from: 1, to: count, count });
+        assert_eq!((told[1].cursor, told.last().unwrap().cursor), (count + 1, 200));
+    }
+
+    #[test]
+    fn an_unknown_number_of_lost_events_stays_unknown_when_more_are_lost() {
+        let mailbox = Mailbox::default();
+        mailbox.want(&[EventType::ModuleUnloaded]);
+        mailbox.miss(Lost { from: 1, to: 9, count: 0 });
+        for cursor in 10..20 + u64::try_from(EVENT_QUEUE).unwrap() {
+            mailbox.offer(&event(cursor));
+        }
+        let first = drain(&mailbox).swap_remove(0);
+        assert_eq!(first.payload, EventPayload::EventsDropped { from: 1, to: 19, count: 0 });
     }
 
     proptest! {

@@ -1,8 +1,9 @@
 use std::os::fd::OwnedFd;
 
-use cofferdam_control::{CoreLimits, CoreSettings, Ask, End, Usage};
+use cofferdam_control::{Ask, CoreSettings, End, Usage};
 use cofferdam_manifest::Capability;
-use cofferdam_protocol::calls::{GetBlockHeight, SubscribeEvents};
+use cofferdam_protocol::BlockHash;
+use cofferdam_protocol::calls::{GetBlock, GetBlockHeight, SubscribeEvents};
 use cofferdam_protocol::{BoundedVec, EventPayload, EventType, ModuleMessage, ResponsePayload};
 use tempfile::TempDir;
 use tokio::net::UnixStream;
@@ -10,8 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::control_link::fake::FakeLauncher;
+use crate::session::tests::peer::{Peer, hello, limits};
 use cofferdam_log::captured::Captured;
-use crate::session::tests::peer::{Peer, hello};
+
+mod tools;
 
 const MODULE: &str = "block-watch";
 
@@ -25,31 +28,39 @@ fn no_settings() -> CoreSettings {
     CoreSettings { interface: None, lightning: None, redact_peers: false }
 }
 
-/// A core that has its roster of one module and is ready.
-async fn core(block_interval_ms: u64) -> Core {
-    let state = tempfile::tempdir().unwrap();
-    let (launcher, socket) = FakeLauncher::new();
-    let state_dir = state.path().to_owned();
-    let running = tokio::spawn(async move { serve_launcher(socket, &state_dir).await });
-    let module = RosterEntry {
+fn entry() -> RosterEntry {
+    RosterEntry {
         name: MODULE.parse().unwrap(),
         version: "1.0.0".to_owned(),
         granted: vec![Capability::ReadChainState, Capability::SubscribeEvents],
         requires: Vec::new(),
         publishes: Vec::new(),
         files: None,
-        limits: CoreLimits {
-            calls_per_second: 5000,
-            call_burst: 5000,
-            storage_bytes: 1024 * 1024,
-            storage_keys: 1000,
-            file_bytes: 1024 * 1024,
-            file_count: 100,
-        },
-    };
+        limits: limits(),
+    }
+}
+
+/// A core that has its roster of one module and is ready.
+async fn core(block_interval_ms: u64) -> Core {
+    let core = core_of(entry(), no_settings(), None, block_interval_ms);
+    assert_eq!(core.launcher.asked().await, Ask::Ready);
+    core
+}
+
+/// A core that was sent its roster of one module.
+fn core_of(
+    module: RosterEntry,
+    settings: CoreSettings,
+    socket: Option<OwnedFd>,
+    block_interval_ms: u64,
+) -> Core {
+    let state = tempfile::tempdir().unwrap();
+    let (launcher, core_end) = FakeLauncher::new();
+    let state_dir = state.path().to_owned();
+    let running = tokio::spawn(async move { serve_launcher(core_end, &state_dir).await });
     let node = NodeSettings::Embedded { block_interval_ms };
-    launcher.report(&Report::Roster { modules: vec![module], node, restart: Restart::OnFailure, settings: no_settings() }, &[]);
-    assert_eq!(launcher.asked().await, Ask::Ready);
+    let roster = Report::Roster { modules: vec![module], node, restart: Restart::OnFailure, settings };
+    launcher.report(&roster, &socket.iter().collect::<Vec<_>>());
     Core { launcher, running, _state: state }
 }
 
@@ -159,7 +170,14 @@ async fn use_of_limits_is_logged_under_the_modules_name() {
     let (log, _guard) = Captured::start();
     let core = core(0).await;
     let peer = core.open_module().await;
-    let usage = Some(Usage { memory_bytes: 2 << 20, cpu_us: 3000, tasks: 4, memory_limit_hits: 0, task_limit_hits: 0, throttled_us: 0 });
+    let usage = Some(Usage {
+        memory_bytes: 2 << 20,
+        cpu_us: 3000,
+        tasks: 4,
+        memory_limit_hits: 0,
+        task_limit_hits: 0,
+        throttled_us: 0,
+    });
     core.launcher.report(&Report::Usage { module: MODULE.parse().unwrap(), usage }, &[]);
     core.launcher.report(&Report::Shutdown { grace_ms: 600_000 }, &[]);
     drop(peer);
@@ -193,8 +211,87 @@ async fn a_damaged_chain_is_told_once_and_with_its_place_outside_the_sandbox() {
     std::fs::create_dir(state.path().join("chain")).unwrap();
     std::fs::write(state.path().join("chain/blocks.dat"), "these are the notes of somebody else").unwrap();
     let node = NodeSettings::Embedded { block_interval_ms: 0 };
-    launcher.report(&Report::Roster { modules: Vec::new(), node, restart: Restart::OnFailure, settings: no_settings() }, &[]);
+    launcher.report(
+        &Report::Roster { modules: Vec::new(), node, restart: Restart::OnFailure, settings: no_settings() },
+        &[],
+    );
     tell(&serve_launcher(socket, state.path()).await.unwrap_err());
     assert_eq!(log.text().matches("no block file").count(), 1, "{}", log.text());
     assert!(log.text().contains("<state_dir>/core/chain/blocks.dat"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_refused_call_is_told_to_the_launcher_for_the_audit_log() {
+    let core = core(0).await;
+    let mut peer = core.open_module().await;
+    peer.call(1, GetBlock { hash: BlockHash::from_bytes([1; 32]) }).await;
+    assert!(peer.response().await.1.is_err());
+    let denied = Ask::Denied {
+        module: MODULE.parse().unwrap(),
+        call: "get_block".to_owned(),
+        needs: "read_blockchain".to_owned(),
+        more: 0,
+    };
+    assert_eq!(core.launcher.asked().await, denied);
+}
+
+#[tokio::test]
+async fn a_module_whose_grants_make_no_sense_is_not_started_and_the_log_says_why() {
+    for (event, why) in
+        [("NoSuchEvent", "`NoSuchEvent` is not an event type"), ("NewBlock", "comes from the host")]
+    {
+        let (log, _guard) = Captured::start();
+        let module = RosterEntry { publishes: vec![event.to_owned()], ..entry() };
+        let core = core_of(module, no_settings(), None, 0);
+        assert_eq!(core.launcher.asked().await, Ask::Ready);
+        // Had it been started, the core would have asked for that first.
+        core.launcher.report(&Report::Shutdown { grace_ms: 600_000 }, &[]);
+        assert_eq!(core.launcher.asked().await, Ask::Stopped);
+        core.end().await.unwrap();
+        let line = log.text();
+        assert!(line.contains("block-watch: not started: publish_events: ") && line.contains(why), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn modules_are_told_what_others_do() {
+    let core = core(0).await;
+    let mut peer = core.open_module().await;
+    let event_types = BoundedVec::new(vec![EventType::ModuleStateChanged, EventType::ModuleStopped]).unwrap();
+    peer.call(1, SubscribeEvents { event_types, resume_after: None }).await;
+    assert!(peer.response().await.1.is_ok());
+    core.exited(End::Signaled { signal: 9 });
+    let stopped = EventPayload::ModuleStopped { name: MODULE.to_owned() };
+    loop {
+        if peer.event().await.payload == stopped {
+            break;
+        }
+    }
+    let state = cofferdam_protocol::modules::ModuleState::Restarting;
+    assert_eq!(
+        peer.event().await.payload,
+        EventPayload::ModuleStateChanged { name: MODULE.to_owned(), state }
+    );
+}
+
+#[tokio::test]
+async fn a_module_that_met_its_limit_is_told_of_to_who_subscribed() {
+    let core = core(0).await;
+    let mut peer = core.open_module().await;
+    let event_types = BoundedVec::new(vec![EventType::ResourceLimitWarning]).unwrap();
+    peer.call(1, SubscribeEvents { event_types, resume_after: None }).await;
+    assert!(peer.response().await.1.is_ok());
+    for memory_limit_hits in [0, 0, 2] {
+        let usage = Some(Usage {
+            memory_bytes: 1,
+            cpu_us: 1,
+            tasks: 1,
+            memory_limit_hits,
+            task_limit_hits: 0,
+            throttled_us: 0,
+        });
+        core.launcher.report(&Report::Usage { module: MODULE.parse().unwrap(), usage }, &[]);
+    }
+    let warning = peer.event().await.payload;
+    assert!(matches!(warning, EventPayload::ResourceLimitWarning { used: 2, .. }), "{warning:?}");
 }

@@ -32,8 +32,8 @@ pub(super) async fn shake_hands(
     module: &Module,
     node: &str,
 ) -> Result<(), SessionEnd> {
-    let body = match timeout(HANDSHAKE_DEADLINE, input.next_body()).await {
-        Ok(body) => body?,
+    let body = match timeout(HANDSHAKE_DEADLINE, input.next_frame()).await {
+        Ok(frame) => frame?.body,
         Err(_elapsed) => return Err(SessionEnd::NoHandshake),
     };
     let judged = wire::decode_hello(&body)
@@ -48,11 +48,10 @@ pub(super) async fn shake_hands(
     // That it was refused says more than that it did not listen to it.
     outcome?;
     match written {
-        Ok(Ok(())) => input.open(),
-        Ok(Err(error)) => return Err(SessionEnd::Io(error)),
-        Err(_elapsed) => return Err(SessionEnd::NoHandshake),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(SessionEnd::Io(error)),
+        Err(_elapsed) => Err(SessionEnd::NoHandshake),
     }
-    Ok(())
 }
 
 /// The protocol version of the session, if the claims are right.
@@ -95,14 +94,9 @@ fn saturated(number: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cofferdam_manifest::CapabilitySet;
 
     fn module() -> Module {
-        Module {
-            name: "block-watch".parse().unwrap(),
-            version: "1.2.3".to_owned(),
-            granted: CapabilitySet::new(),
-        }
+        Module { version: "1.2.3".to_owned(), ..crate::session::tests::peer::module("block-watch", &[]) }
     }
 
     fn hello() -> Hello {

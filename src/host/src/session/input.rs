@@ -3,21 +3,22 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use cofferdam_protocol::{FrameDecoder, HostMessage};
+use cofferdam_protocol::{FrameDecoder, FrameError, HostMessage};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::OwnedReadHalf;
 use tokio::time::{Instant, timeout_at};
 
+use super::admission::{Admission, Admitted, MAX_ORDINARY_BYTES};
 use super::{SessionEnd, is_gone};
 
 /// How much is read at once; requests are mostly below a hundred bytes, so this holds many.
-const READ_BYTES: usize = 16 * 1024;
+pub(super) const READ_BYTES: usize = 16 * 1024;
 
 /// The longest handshake: three names and two versions.
 const MAX_HELLO_BYTES: usize = 4096;
 
-/// How long a frame may take from its first byte to its last. It is written at once, and while it is unfinished
-/// the host holds what came of it.
+/// How long a frame may take from its first byte to its last, or from when it was admitted if it is large. It is
+/// written at once, and while it is unfinished the host holds what came of it.
 const FRAME_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The reading half of a module's connection.
@@ -30,26 +31,40 @@ pub(super) struct Input {
     unread: Range<usize>,
     /// When the first byte of an unfinished frame was decoded.
     begun: Option<Instant>,
+    /// Who lets large frames in, once the handshake is over.
+    admission: Option<Admission>,
+    /// The place of the frame that is being read, if it is a large one.
+    admitted: Option<Admitted>,
+}
+
+/// The body of one frame.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) body: Vec<u8>,
+    /// Its place, if it is a large one.
+    pub(super) admitted: Option<Admitted>,
 }
 
 impl Input {
     /// Takes nothing longer than a handshake, until [`Input::open`].
     pub(super) fn new(half: OwnedReadHalf) -> Self {
         let decoder = FrameDecoder::with_limit(MAX_HELLO_BYTES);
-        Self { half, decoder, buffer: vec![0; READ_BYTES].into(), unread: 0..0, begun: None }
+        let buffer = vec![0; READ_BYTES].into();
+        Self { half, decoder, buffer, unread: 0..0, begun: None, admission: None, admitted: None }
     }
 
-    /// The handshake is over: from now on a frame may have the length of its direction. Must be called
-    /// between two frames.
-    pub(super) fn open(&mut self) {
+    /// The handshake is over: from now on a frame may have the length of its direction, if `admission` lets it in.
+    /// Must be called between two frames.
+    pub(super) fn open(&mut self, admission: Admission) {
         self.decoder = FrameDecoder::for_messages::<HostMessage>();
+        self.admission = Some(admission);
     }
 
-    /// The body of the next frame. Dropping the future loses nothing that was read.
+    /// The next frame. Dropping the future loses nothing that was read.
     ///
     /// # Errors
     /// [`SessionEnd`]: the stream ended, or what comes is no frame.
-    pub(super) async fn next_body(&mut self) -> Result<Vec<u8>, SessionEnd> {
+    pub(super) async fn next_frame(&mut self) -> Result<Frame, SessionEnd> {
         loop {
             let mut unread = self.buffer.get(self.unread.clone()).unwrap_or_default();
             let frame = self.decoder.next_frame(&mut unread);
@@ -57,7 +72,7 @@ impl Input {
             match frame.map_err(|error| SessionEnd::Violation(error.to_string()))? {
                 Some(body) => {
                     self.begun = None;
-                    return Ok(body);
+                    return Ok(Frame { body, admitted: self.admitted.take() });
                 }
                 None => self.fill_in_time().await?,
             }
@@ -66,8 +81,13 @@ impl Input {
 
     /// Waits for more: for ever between two frames, but not inside one.
     async fn fill_in_time(&mut self) -> Result<(), SessionEnd> {
-        if self.decoder.finish().is_ok() {
-            return self.fill().await;
+        let missing = match self.decoder.finish() {
+            Ok(()) => return self.fill().await,
+            Err(FrameError::Truncated { missing_bytes }) => missing_bytes,
+            Err(FrameError::TooLong { .. }) => 0,
+        };
+        if missing > MAX_ORDINARY_BYTES && self.admitted.is_none() {
+            self.be_admitted().await?;
         }
         let begun = *self.begun.get_or_insert_with(Instant::now);
         let deadline = begun.checked_add(FRAME_DEADLINE).unwrap_or(begun);
@@ -75,6 +95,16 @@ impl Input {
             let seconds = FRAME_DEADLINE.as_secs();
             Err(SessionEnd::Violation(format!("a message was begun and not finished within {seconds} s")))
         })
+    }
+
+    /// Waits for the place of a large frame, of which no more than one buffer was read. Waiting for others is not the
+    /// module's fault: its own time begins anew.
+    async fn be_admitted(&mut self) -> Result<(), SessionEnd> {
+        if let Some(admission) = &self.admission {
+            self.admitted = Some(admission.admit().await?);
+            self.begun = None;
+        }
+        Ok(())
     }
 
     async fn fill(&mut self) -> Result<(), SessionEnd> {

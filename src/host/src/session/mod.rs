@@ -2,28 +2,36 @@
 //!
 //! One task owns the socket. Calls run beside it and answer out of order; replies and events are written as
 //! they come. Whatever a module does costs that module its session at worst, and what it makes the core hold
-//! is bounded: the calls in flight, the large replies among them, the events that wait, one frame being read.
+//! is bounded: the calls in flight, the large ones and the large replies among them, the events and the invocations
+//! that wait, one frame being read.
 
+mod admission;
 mod handshake;
 mod input;
+pub(crate) mod outbox;
 mod requests;
 mod unread;
 pub(crate) mod wire;
 
 use std::io;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cofferdam_control::CoreLimits;
+use cofferdam_log::TokenBucket;
 use cofferdam_manifest::{CapabilitySet, ModuleName};
-use cofferdam_protocol::Refusal;
+use cofferdam_protocol::{EventType, Refusal};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+pub(crate) use self::admission::MAX_LARGE_REQUESTS;
 use self::input::Input;
+use self::outbox::Outbox;
 use self::requests::{Reply, Requests};
 use crate::api::Host;
 use crate::events::Mailbox;
@@ -40,6 +48,20 @@ pub(crate) struct Module {
     pub(crate) name: ModuleName,
     pub(crate) version: String,
     pub(crate) granted: CapabilitySet,
+    /// The event types it may publish.
+    pub(crate) publishes: Vec<EventType>,
+    /// Where its data directory is in this sandbox, if it may ask for files.
+    pub(crate) files: Option<PathBuf>,
+    /// How much of the core it may take.
+    pub(crate) limits: CoreLimits,
+}
+
+impl Module {
+    /// What it may call, untouched.
+    fn rate(&self) -> TokenBucket {
+        let CoreLimits { calls_per_second, call_burst, .. } = self.limits;
+        TokenBucket::new(Duration::from_secs(1) / calls_per_second.max(1), call_burst)
+    }
 }
 
 /// Why a session ended.
@@ -82,10 +104,14 @@ pub(crate) async fn serve(
         return end;
     }
     let attachment = host.attach();
+    let joined = host.modules().join(&module.name);
     opened();
-    let (requests, mut replies) = Requests::new(module, &host, Arc::clone(attachment.mailbox()));
+    let (mailbox, outbox) = (Arc::clone(attachment.mailbox()), Arc::clone(joined.outbox()));
+    let (requests, mut replies) = Requests::new(module, &host, mailbox, outbox);
+    input.open(requests.admission());
     let unread = requests.unread();
-    let mut writing = pin!(write_frames(&mut output, &mut replies, attachment.mailbox()));
+    let waiting = Waiting { mailbox: attachment.mailbox(), outbox: joined.outbox() };
+    let mut writing = pin!(write_frames(&mut output, &mut replies, waiting));
     let end = tokio::select! {
         end = requests.read(input) => end,
         end = &mut writing => return end,
@@ -98,12 +124,18 @@ pub(crate) async fn serve(
     end
 }
 
-/// Writes replies and events as they come, neither before the other, until no reply can come any more. Has no
+/// What waits for the module besides replies.
+struct Waiting<'s> {
+    mailbox: &'s Mailbox,
+    outbox: &'s Outbox,
+}
+
+/// Writes replies, events and invocations as they come, none before the others, until no reply can come any more. Has no
 /// deadline: a module that does not read makes nobody wait but itself (see [`unread`] for what is shared).
 async fn write_frames(
     output: &mut OwnedWriteHalf,
     replies: &mut mpsc::Receiver<Reply>,
-    mailbox: &Mailbox,
+    waiting: Waiting<'_>,
 ) -> SessionEnd {
     let mut batch = Batch::default();
     loop {
@@ -112,11 +144,16 @@ async fn write_frames(
                 Some(reply) => batch.write(output, reply, replies).await,
                 None => return SessionEnd::Closed,
             },
-            event = mailbox.next() => output.write_all(&event).await,
+            event = waiting.mailbox.next() => output.write_all(&event).await,
+            invocation = waiting.outbox.next() => output.write_all(&invocation).await,
         };
         match written {
             Ok(()) => {}
-            Err(error) if is_gone(&error) => return discard(replies).await,
+            Err(error) if is_gone(&error) => {
+                // It can be asked nothing any more.
+                waiting.outbox.close();
+                return discard(replies).await;
+            }
             Err(error) => return SessionEnd::Io(error),
         }
     }

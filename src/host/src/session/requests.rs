@@ -1,43 +1,47 @@
-//! Takes calls from a module's connection, starts them, and queues their replies.
+//! Takes calls and answers from a module's connection, starts the calls, and queues their replies.
 //!
-//! The next request is read only when there is a place for it. That is the only brake: it works on the module
-//! that sends too much, and on nobody else.
+//! A request that was read waits until there is a place for it, and nothing is read meanwhile. That is the only
+//! brake: it works on the module that sends too much, and on nobody else. Answers to invocations need no place. A
+//! module whose places are all taken is read again when one of its own calls ends, and no call waits for the module
+//! itself: calls of other modules are refused, and do not wait, beyond a part of the places (`dispatch::MAX_RELAYED`).
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cofferdam_protocol::{ApiError, RequestMessage, RequestPayload};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use cofferdam_protocol::{AnswerMessage, ApiError, RequestMessage, RequestPayload};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
-use super::input::Input;
+use super::admission::{Admission, Admitted, Held};
+use super::input::{Frame, Input};
+use super::outbox::Outbox;
 use super::unread::{Unread, Waiting};
 use super::wire::{self, Incoming};
 use super::{Module, SessionEnd};
 use crate::api::Host;
 use crate::dispatch::{Answer, Caller, dispatch};
 use crate::events::{EVENT_QUEUE, Mailbox};
-use cofferdam_log::TokenBucket;
+use cofferdam_log::{RetryAfter, TokenBucket};
 
 /// Calls of one module that may wait for an answer, or answers for being read, at once: enough to keep a node
 /// behind a network busy, few enough that all of them together hold little (large replies have their own,
 /// narrower bound).
 pub(super) const MAX_IN_FLIGHT: usize = 64;
 
-/// Calls per second of one module in the long run. One core answers some 100 000 small calls per second, so a
-/// module that calls as fast as it may takes a twentieth of one.
-const CALLS_PER_SECOND: u32 = 5000;
-
-/// Calls that may come at once after a pause: a second's worth.
-const CALL_BURST: u32 = CALLS_PER_SECOND;
-
 /// Types subscribed to, or events sent again, that count as one call more.
 const SUBSCRIPTION_STEP: usize = 16;
+
+/// Bytes that are handed on to other modules and count as one call more. An event may have a hundred readers.
+const HANDED_ON_STEP: usize = 1024;
 
 /// How long reading pauses when a call came too early. A module that goes on regardless gets at most two
 /// hundred such answers per second out of the host, and pays for them with its own time.
 const TOO_EARLY_PAUSE: Duration = Duration::from_millis(5);
+
+/// When a call that found its bytes in use may be tried again: when one of its module's calls has ended.
+const RETRY_MS: u64 = 10;
 
 /// A reply on its way to the socket. It holds what it occupies until it is written.
 #[derive(Debug)]
@@ -52,11 +56,20 @@ pub(super) struct Reply {
 pub(super) struct Requests {
     caller: Arc<Caller>,
     host: Arc<Host>,
-    places: Arc<Semaphore>,
+    admission: Admission,
     rate: TokenBucket,
     running: JoinSet<Result<(), String>>,
     replies: mpsc::Sender<Reply>,
     unread: Arc<Unread>,
+}
+
+/// A call that has its place.
+struct Placed {
+    request: RequestMessage,
+    /// The invocation in whose course it is made, as the module says.
+    within: Option<u64>,
+    place: OwnedSemaphorePermit,
+    held: Held,
 }
 
 impl Requests {
@@ -65,14 +78,18 @@ impl Requests {
         module: Arc<Module>,
         host: &Host,
         mailbox: Arc<Mailbox>,
+        outbox: Arc<Outbox>,
     ) -> (Self, mpsc::Receiver<Reply>) {
         // Each reply holds a place, so that the channel has room for every one and sending never waits.
         let (replies, replies_out) = mpsc::channel(MAX_IN_FLIGHT);
+        let reporting = host.metrics().begin(&module.name);
+        let rate = module.rate();
+        let caller = Caller::new(module, mailbox, outbox, reporting);
         let requests = Self {
-            caller: Arc::new(Caller::new(module, mailbox)),
             host: Arc::new(host.for_session()),
-            places: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-            rate: TokenBucket::new(Duration::from_secs(1) / CALLS_PER_SECOND, CALL_BURST),
+            admission: Admission::new(MAX_IN_FLIGHT, Arc::clone(host.large_requests())),
+            rate,
+            caller: Arc::new(caller),
             running: JoinSet::new(),
             replies,
             unread: Arc::default(),
@@ -85,6 +102,11 @@ impl Requests {
         Arc::clone(&self.unread)
     }
 
+    /// What this session may send.
+    pub(super) fn admission(&self) -> Admission {
+        self.admission.clone()
+    }
+
     /// Reads and starts calls until the connection ends or breaks the protocol.
     pub(super) async fn read(mut self, mut input: Input) -> SessionEnd {
         let end = loop {
@@ -92,6 +114,8 @@ impl Requests {
                 break end;
             }
         };
+        // It answers nothing any more.
+        self.caller.outbox.close();
         if matches!(end, SessionEnd::Closed) {
             // What a module says last, and why it ends, matters most.
             while self.running.join_next().await.is_some() {}
@@ -100,36 +124,83 @@ impl Requests {
     }
 
     async fn read_one(&mut self, input: &mut Input) -> Result<(), SessionEnd> {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.map_err(|error| SessionEnd::HostFault(error.to_string()))?;
-        let body = self.next_body(input).await?;
+        let Frame { body, admitted } = self.next_frame(input).await?;
         let incoming = wire::decode_incoming(&body).map_err(SessionEnd::Violation)?;
+        let bytes = body.len();
         drop(body);
-        let too_early = self.rate.take_many(cost(&incoming));
-        match (incoming, too_early) {
-            (Incoming::Request(request), Ok(())) => {
-                self.start(request, place);
+        match incoming {
+            Incoming::Answer(answer) => {
+                self.take_answer(answer).await;
                 Ok(())
             }
-            (Incoming::Request(RequestMessage { correlation_id, .. }), Err(retry))
-            | (Incoming::UnknownCall { correlation_id, .. }, Err(retry)) => {
-                tokio::time::sleep(TOO_EARLY_PAUSE).await;
-                let error = ApiError::RateLimited { retry_after_ms: retry.as_millis_ceil() };
-                self.refuse(correlation_id, error, place).await
-            }
-            (Incoming::UnknownCall { correlation_id, tag }, Ok(())) => {
+            Incoming::UnknownCall { correlation_id, tag } => {
                 let reason = format!("it has no call with tag {tag}; the module was built for a later host");
                 let error = ApiError::Unsupported { backend: HOST.to_owned(), reason };
+                let error = self.too_early(1).await.err().unwrap_or(error);
+                let place = self.admission.place().await?;
                 self.refuse(correlation_id, error, place).await
             }
+            Incoming::Request(request, within) => self.take_request(request, within, bytes, admitted).await,
         }
     }
 
+    async fn take_request(
+        &mut self,
+        request: RequestMessage,
+        within: Option<u64>,
+        bytes: usize,
+        admitted: Option<Admitted>,
+    ) -> Result<(), SessionEnd> {
+        let id = request.correlation_id;
+        if let Err(error) = self.too_early(cost(&request.payload)).await {
+            let place = self.admission.place().await?;
+            return self.refuse(id, error, place).await;
+        }
+        let (place, held) = match admitted {
+            Some(Admitted { place, held }) => (place, Some(held)),
+            None => {
+                let place = self.admission.place().await?;
+                // All others end by themselves, whatever modules do.
+                let held = if matches!(request.payload, RequestPayload::CallModule { .. }) {
+                    self.admission.hold_call(bytes)
+                } else {
+                    Some(self.admission.hold(bytes).await?)
+                };
+                (place, held)
+            }
+        };
+        let Some(held) = held else {
+            return self.refuse(id, ApiError::RateLimited { retry_after_ms: RETRY_MS }, place).await;
+        };
+        self.start(Placed { request, within, place, held });
+        Ok(())
+    }
+
+    /// Passes an answer on. One that nobody waits for counts as a call: late ones are normal, a flood of them costs
+    /// the time of whoever sends it.
+    async fn take_answer(&mut self, answer: AnswerMessage) {
+        let AnswerMessage { invocation_id, result } = answer;
+        if !self.caller.outbox.answer(invocation_id, result) {
+            let _ = self.too_early(1).await;
+        }
+    }
+
+    /// Takes `count` calls from the rate.
+    ///
+    /// # Errors
+    /// The module is too early; reading has paused.
+    async fn too_early(&mut self, count: u32) -> Result<(), ApiError> {
+        let Err(RetryAfter(retry)) = self.rate.take_many(count) else { return Ok(()) };
+        tokio::time::sleep(TOO_EARLY_PAUSE).await;
+        Err(ApiError::RateLimited { retry_after_ms: RetryAfter(retry).as_millis_ceil() })
+    }
+
     /// The next frame, while calls that end are looked after.
-    async fn next_body(&mut self, input: &mut Input) -> Result<Vec<u8>, SessionEnd> {
+    async fn next_frame(&mut self, input: &mut Input) -> Result<Frame, SessionEnd> {
+        let mut frame = pin!(input.next_frame());
         loop {
             tokio::select! {
-                body = input.next_body() => return body,
+                frame = &mut frame => return frame,
                 Some(ended) = self.running.join_next() => match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(problem)) => return Err(SessionEnd::HostFault(problem)),
@@ -140,12 +211,19 @@ impl Requests {
         }
     }
 
-    fn start(&mut self, request: RequestMessage, place: OwnedSemaphorePermit) {
-        let (host, caller) = (Arc::clone(&self.host), Arc::clone(&self.caller));
+    fn start(&mut self, placed: Placed) {
+        let Placed { request, within, place, held } = placed;
+        let chain = within.and_then(|invocation_id| self.caller.outbox.chain(invocation_id));
+        let caller = match chain {
+            Some(chain) => Arc::new(self.caller.within(chain)),
+            None => Arc::clone(&self.caller),
+        };
+        let host = Arc::clone(&self.host);
         let (replies, unread) = (self.replies.clone(), self.unread());
         self.running.spawn(async move {
             let RequestMessage { correlation_id, payload } = request;
             let Answer { result, large } = dispatch(&host, &caller, payload).await;
+            drop(held);
             let frame = wire::encode_reply(correlation_id, result).map_err(|error| error.to_string())?;
             // Fails only if the session has ended, and then nobody waits for it.
             let large = large.map(|large| unread.wait(large));
@@ -168,14 +246,20 @@ impl Requests {
     }
 }
 
-/// What a call takes from the rate: one, and more for a subscription, which is work by the type and by the event
-/// that is sent again.
-fn cost(incoming: &Incoming) -> u32 {
-    let Incoming::Request(RequestMessage { payload, .. }) = incoming else { return 1 };
-    let RequestPayload::SubscribeEvents { event_types, resume_after } = payload else { return 1 };
-    let repeated = resume_after.map_or(0, |_| EVENT_QUEUE);
-    let work = event_types.as_slice().len().saturating_add(repeated) / SUBSCRIPTION_STEP;
-    u32::try_from(work).unwrap_or(u32::MAX).saturating_add(1)
+/// What a call takes from the rate: one, and more for work that grows with it.
+fn cost(payload: &RequestPayload) -> u32 {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the others cost one")]
+    let more = match payload {
+        RequestPayload::SubscribeEvents { event_types, resume_after } => {
+            let repeated = resume_after.map_or(0, |_| EVENT_QUEUE);
+            event_types.as_slice().len().saturating_add(repeated) / SUBSCRIPTION_STEP
+        }
+        RequestPayload::CallModule { params, .. } => params.len() / HANDED_ON_STEP,
+        RequestPayload::PublishEvent { payload, .. } => payload.len() / HANDED_ON_STEP,
+        RequestPayload::SendMeshPacketToModule { packet_data, .. } => packet_data.len() / HANDED_ON_STEP,
+        _ => 0,
+    };
+    u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// What answers where no node is asked.

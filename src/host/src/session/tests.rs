@@ -1,7 +1,10 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on whatever it does not expect")]
 
 mod bounds;
+mod exchange;
+mod invocations;
 pub(crate) mod peer;
+mod services;
 
 use std::time::Duration;
 

@@ -5,15 +5,18 @@
 
 use bytes::Bytes;
 use cofferdam_protocol::{
-    ApiError, DecodeError, EncodeError, EventMessage, Hello, HostMessage, ModuleMessage, Refusal,
-    RequestMessage, ResponseMessage, ResponsePayload, Welcome, decode, decode_request, encode_frame,
+    AnswerMessage, ApiError, DecodeError, EncodeError, EventMessage, Hello, HostMessage, InvocationMessage,
+    ModuleMessage, Refusal, RequestMessage, RequestWithin, ResponseMessage, ResponsePayload, Welcome, decode,
+    decode_request, encode_frame,
 };
 
 /// What a module may send once its session is open.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A call.
-    Request(RequestMessage),
+    /// A call, and the invocation in whose course it is made, as the module says.
+    Request(RequestMessage, Option<u64>),
+    /// An answer to an invocation.
+    Answer(AnswerMessage),
     /// A call of a later protocol. It deserves an answer.
     UnknownCall {
         /// The id of the request.
@@ -41,7 +44,11 @@ pub(crate) fn decode_hello(body: &[u8]) -> Result<Hello, String> {
 /// Why it may not come here; the session must end.
 pub(crate) fn decode_incoming(body: &[u8]) -> Result<Incoming, String> {
     match decode_request(body) {
-        Ok(HostMessage::Request(request)) => Ok(Incoming::Request(request)),
+        Ok(HostMessage::Request(request)) => Ok(Incoming::Request(request, None)),
+        Ok(HostMessage::RequestWithin(RequestWithin { invocation_id, request })) => {
+            Ok(Incoming::Request(request, Some(invocation_id)))
+        }
+        Ok(HostMessage::Answer(answer)) => Ok(Incoming::Answer(answer)),
         Ok(HostMessage::Hello(_)) => Err("a second handshake".to_owned()),
         Ok(_) => Err("a message that only the host sends".to_owned()),
         Err(DecodeError::UnknownCall { correlation_id, tag }) => {
@@ -56,6 +63,13 @@ pub(crate) fn encode_event(event: EventMessage) -> Option<Bytes> {
     let event_type = event.event_type;
     encode(&ModuleMessage::Event(event))
         .inspect_err(|error| tracing::error!("an event {event_type} was not published: {error}"))
+        .ok()
+}
+
+/// The frame of an invocation; `None`, and a log line, if it cannot be encoded.
+pub(crate) fn encode_invocation(invocation: InvocationMessage) -> Option<Bytes> {
+    encode(&ModuleMessage::Invocation(invocation))
+        .inspect_err(|error| tracing::error!("an invocation was not sent: {error}"))
         .ok()
 }
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 use cofferdam_control::{End, MAX_MODULES, Restart, RosterEntry};
 use cofferdam_manifest::ModuleName;
 use cofferdam_protocol::EventPayload;
+use cofferdam_protocol::modules::ModuleState;
 use tokio::time::Instant;
 
 use self::slot::{Fault, Slot, State};
-use cofferdam_log::escaped;
 use crate::session::SessionEnd;
+use cofferdam_log::escaped;
 
 /// The pause before the first restart; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -60,6 +61,17 @@ impl Lifecycle {
     pub(super) fn new(roster: Vec<RosterEntry>, restart: Restart) -> Self {
         let slots = roster.into_iter().take(MAX_MODULES).map(Slot::new).collect();
         Self { slots, restart, deadline: None, actions: Vec::new() }
+    }
+
+    /// It is not to be started, because what the operator granted it makes no sense.
+    pub(super) fn refuse(&mut self, name: &ModuleName, why: &str) -> Vec<Action> {
+        if let Some(slot) = self.slot(name) {
+            slot.state = State::Ended;
+            slot.trouble = Some(why.to_owned());
+            self.actions.push(Action::Say(name.clone(), format!("not started: {why}")));
+            self.say_who_is_held_up(name);
+        }
+        self.take_actions()
     }
 
     /// Starts what requires nothing.
@@ -212,6 +224,11 @@ impl Lifecycle {
             | State::Ended => None,
         });
         slots.chain(self.deadline).min()
+    }
+
+    /// What each module is doing, in the words of the protocol.
+    pub(super) fn states(&self) -> impl Iterator<Item = (&ModuleName, ModuleState)> {
+        self.slots.iter().map(|slot| (&slot.name, slot.in_words()))
     }
 
     /// The modules that run.

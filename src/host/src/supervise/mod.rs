@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cofferdam_control::{Ask, MAX_MODULES, Report, Restart, RosterEntry, Usage};
 use cofferdam_manifest::ModuleName;
+use cofferdam_protocol::{EventOrigin, EventPayload, EventType};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -18,10 +19,11 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sle
 use self::lifecycle::{Action, Lifecycle};
 use crate::api::Host;
 use crate::control_link::{Launcher, LinkError, Received};
+use crate::samples::{every, warnings};
 use crate::session::{Module, SessionEnd, serve};
 
-/// How often the log says what each module uses.
-const USAGE_EVERY: Duration = Duration::from_secs(3600);
+/// How often the log says what each module uses. The launcher is asked more often, to warn in time.
+const USAGE_LOGGED_EVERY: Duration = Duration::from_secs(3600);
 
 /// How long a session may outlive the process it belongs to: its last requests may wait for the node.
 const OUTLIVE: Duration = Duration::from_secs(5);
@@ -34,6 +36,10 @@ type Start = (ModuleName, u64);
 pub(crate) struct Supervisor {
     lifecycle: Lifecycle,
     modules: HashMap<ModuleName, Arc<Module>>,
+    /// Modules that are not started, and why: what was granted to them makes no sense.
+    unusable: Vec<(ModuleName, String)>,
+    /// By module, of which there are as many as the roster has.
+    used: HashMap<ModuleName, Used>,
     host: Arc<Host>,
     launcher: Launcher,
     reports: mpsc::Receiver<Received>,
@@ -41,6 +47,14 @@ pub(crate) struct Supervisor {
     session_of: HashMap<Id, (Start, AbortHandle)>,
     opened: mpsc::Sender<Start>,
     opened_out: mpsc::Receiver<Start>,
+}
+
+/// What a module used when it was last looked at.
+#[derive(Debug)]
+struct Used {
+    usage: Usage,
+    /// When the log last said so.
+    logged: Instant,
 }
 
 /// Whether there is more to do.
@@ -59,11 +73,23 @@ impl Supervisor {
         launcher: Launcher,
         reports: mpsc::Receiver<Received>,
     ) -> Self {
-        let modules = roster.iter().map(|entry| (entry.name.clone(), Arc::new(module(entry)))).collect();
+        let mut modules = HashMap::new();
+        let mut unusable = Vec::new();
+        for entry in &roster {
+            let publishes = publishes(entry).unwrap_or_else(|why| {
+                unusable.push((entry.name.clone(), why));
+                Vec::new()
+            });
+            let module = module(entry, publishes);
+            host.modules().install(&module);
+            modules.insert(entry.name.clone(), Arc::new(module));
+        }
         // A session opens once, and a module has one session at a time that has not opened.
         let (opened, opened_out) = mpsc::channel(2 * MAX_MODULES);
         Self {
             lifecycle: Lifecycle::new(roster, restart),
+            unusable,
+            used: HashMap::new(),
             modules,
             host,
             launcher,
@@ -80,9 +106,13 @@ impl Supervisor {
     /// # Errors
     /// [`LinkError`] if the launcher cannot be asked, or says what makes no sense.
     pub(crate) async fn run(mut self) -> Result<(), LinkError> {
-        let mut usage = hourly();
+        let mut usage = looks_at_usage();
         self.launcher.ask(Ask::Ready)?;
-        let begin = self.lifecycle.begin();
+        let mut begin = Vec::new();
+        for (module, why) in std::mem::take(&mut self.unusable) {
+            begin.extend(self.lifecycle.refuse(&module, &why));
+        }
+        begin.extend(self.lifecycle.begin());
         let mut progress = self.carry_out(begin)?;
         while progress == Progress::GoOn {
             let deadline = self.lifecycle.next_deadline();
@@ -108,6 +138,7 @@ impl Supervisor {
         let now = Instant::now();
         Ok(match report {
             Report::Started { module } => {
+                self.publish(EventPayload::ModuleStarted { name: module.to_string() });
                 let (generation, mut actions) = self.lifecycle.started(&module);
                 if let (Some(generation), Some(socket)) = (generation, socket) {
                     actions.extend(self.open_session((module, generation), socket));
@@ -117,11 +148,12 @@ impl Supervisor {
             Report::StartFailed { module, error } => self.lifecycle.start_failed(now, &module, &error),
             Report::Exited { module, end } => {
                 self.end_sessions_of(&module);
+                self.publish(EventPayload::ModuleStopped { name: module.to_string() });
                 self.lifecycle.exited(now, &module, &end)
             }
             Report::Usage { module, usage } => {
                 if let Some(usage) = usage {
-                    tracing::info!(subject = %module, "{}", in_words(usage));
+                    self.note_usage(now, module, usage);
                 }
                 Vec::new()
             }
@@ -190,12 +222,43 @@ impl Supervisor {
         Ok(Vec::new())
     }
 
+    fn note_usage(&mut self, now: Instant, module: ModuleName, usage: Usage) {
+        let earlier = self.used.get(&module);
+        for warning in warnings(&module, earlier.map(|earlier| &earlier.usage), &usage) {
+            self.publish(warning);
+        }
+        let last = earlier.map(|earlier| earlier.logged);
+        let logged = match last {
+            Some(last) if now.saturating_duration_since(last) < USAGE_LOGGED_EVERY => last,
+            Some(_) | None => {
+                tracing::info!(subject = %module, "{}", in_words(usage));
+                now
+            }
+        };
+        self.used.insert(module, Used { usage, logged });
+    }
+
+    fn publish(&self, payload: EventPayload) {
+        // Its cursor is for those who published it and want to know.
+        let _ = self.host.hub().publish(payload);
+    }
+
+    /// Tells everybody which modules do something else than before.
+    fn tell_states(&self) {
+        for (name, state) in self.lifecycle.states() {
+            if self.host.modules().set_state(name, state) {
+                self.publish(EventPayload::ModuleStateChanged { name: name.to_string(), state });
+            }
+        }
+    }
+
     fn carry_out(&self, actions: Vec<Action>) -> Result<Progress, LinkError> {
+        self.tell_states();
         for action in actions {
             match action {
                 Action::Start(module) => self.launcher.ask(Ask::Start { module })?,
                 Action::Stop(module) => self.launcher.ask(Ask::Stop { module })?,
-                Action::Publish(payload) => self.host.hub().publish(payload),
+                Action::Publish(payload) => self.publish(payload),
                 Action::Farewell { grace_ms } => {
                     tracing::info!("shutting down: modules have {grace_ms} ms to end");
                     self.host.hub().say_farewell(grace_ms);
@@ -211,11 +274,33 @@ impl Supervisor {
     }
 }
 
-fn module(entry: &RosterEntry) -> Module {
+fn module(entry: &RosterEntry, publishes: Vec<EventType>) -> Module {
     Module {
         name: entry.name.clone(),
         version: entry.version.clone(),
         granted: entry.granted.iter().copied().collect(),
+        publishes,
+        files: entry.files.clone(),
+        limits: entry.limits,
+    }
+}
+
+/// The event types that the operator lets a module publish.
+///
+/// # Errors
+/// One of them is none, or not for modules: the module is not started, for it would not do what it is granted for.
+fn publishes(entry: &RosterEntry) -> Result<Vec<EventType>, String> {
+    entry.publishes.iter().map(|name| published(name)).collect()
+}
+
+/// The event type of this name, which modules may publish.
+fn published(name: &str) -> Result<EventType, String> {
+    let event_type: EventType = name.parse().map_err(|error| format!("publish_events: {error}"))?;
+    match event_type.origin() {
+        EventOrigin::Module => Ok(event_type),
+        EventOrigin::Core => {
+            Err(format!("publish_events: {name} comes from the host; modules cannot publish it"))
+        }
     }
 }
 
@@ -225,9 +310,9 @@ fn into_stream(socket: OwnedFd) -> io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 
-fn hourly() -> Interval {
-    let first = Instant::now().checked_add(USAGE_EVERY).unwrap_or_else(Instant::now);
-    let mut interval = interval_at(first, USAGE_EVERY);
+fn looks_at_usage() -> Interval {
+    let first = Instant::now().checked_add(every::USAGE).unwrap_or_else(Instant::now);
+    let mut interval = interval_at(first, every::USAGE);
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     interval
 }

@@ -178,6 +178,10 @@ pub fn to_host() -> Vec<HostMessage> {
     std::iter::once(hello)
         .chain(requests().into_iter().map(request))
         .chain(services::answers().into_iter().map(HostMessage::Answer))
+        .chain(requests().into_iter().take(1).map(|payload| {
+            let request = RequestMessage { correlation_id: 258, payload };
+            HostMessage::RequestWithin(RequestWithin { invocation_id: 772, request })
+        }))
         .collect()
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
+use cofferdam_protocol::RawBlock;
 use cofferdam_protocol::codec::MAX_TO_HOST_BYTES;
 use tokio::time::{sleep, timeout};
 
 use super::*;
 
 /// Fills the connection of a module that subscribed and does not read, so that nothing more can be written.
-async fn stuff(stage: &Stage) -> peer::Peer {
-    let mut peer = stage.open(&[Capability::SubscribeEvents, Capability::ReadBlockchain]).await;
+pub(super) async fn stuff(stage: &Stage, granted: &[Capability]) -> peer::Peer {
+    let mut peer = stage.open(&[&[Capability::SubscribeEvents], granted].concat()).await;
     peer.call(0, subscribe(&[EventType::ModuleUnloaded])).await;
     assert!(peer.response().await.1.is_ok());
     for _ in 0..600 {
@@ -24,7 +25,7 @@ async fn stuff(stage: &Stage) -> peer::Peer {
 async fn modules_that_do_not_read_blocks_lose_their_sessions_and_others_get_theirs() {
     let stage = Stage::with_large_replies(2).await;
     stage.node.mine(1).await.unwrap();
-    let mut hoarder = stuff(&stage).await;
+    let mut hoarder = stuff(&stage, &[Capability::ReadBlockchain]).await;
     for id in 1..=3 {
         hoarder.call(id, GetBlockByHeight { height: 1 }).await;
     }
@@ -43,7 +44,7 @@ async fn modules_that_do_not_read_blocks_lose_their_sessions_and_others_get_thei
 #[tokio::test(start_paused = true)]
 async fn a_module_that_reads_no_events_makes_nobody_wait_and_keeps_its_session() {
     let stage = Stage::new().await;
-    let mut peer = stuff(&stage).await;
+    let mut peer = stuff(&stage, &[]).await;
     sleep(Duration::from_secs(3600)).await;
     for cursor in 1..=600 {
         assert_eq!(peer.event().await.cursor, cursor);
@@ -52,11 +53,66 @@ async fn a_module_that_reads_no_events_makes_nobody_wait_and_keeps_its_session()
 
 #[tokio::test]
 async fn a_message_longer_than_any_request_ends_the_session_before_it_is_held() {
-    assert_eq!(MAX_TO_HOST_BYTES, 64 * 1024);
+    assert_eq!(MAX_TO_HOST_BYTES, (4 * 1024 + 256) * 1024);
     let stage = Stage::new().await;
     let mut peer = stage.open(&[]).await;
     peer.write(&u32::try_from(MAX_TO_HOST_BYTES + 1).unwrap().to_be_bytes()).await;
     assert!(matches!(peer.end().await, SessionEnd::Violation(_)));
+}
+
+/// The frame of a call that nobody here may make, with so many bytes in it.
+fn large(correlation_id: u64, bytes: usize) -> Vec<u8> {
+    let payload = RequestPayload::SubmitBlock { block: RawBlock::new(vec![0; bytes]) };
+    let request = cofferdam_protocol::RequestMessage { correlation_id, payload };
+    cofferdam_protocol::encode_frame(&cofferdam_protocol::HostMessage::Request(request)).unwrap()
+}
+
+#[tokio::test]
+async fn the_largest_block_arrives_and_gives_back_its_place() {
+    let stage = Stage::new().await;
+    let mut peer = stage.open(&[]).await;
+    for id in 0..6 {
+        peer.write(&large(id, 4_000_000)).await;
+        assert!(matches!(peer.response().await, (got, Err(ApiError::PermissionDenied { .. })) if got == id));
+    }
+    assert_eq!(stage.host.large_requests().available_permits(), MAX_LARGE_REQUESTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_messages_that_are_not_finished_hold_their_places_no_longer_than_a_message_may_take() {
+    let stage = Stage::new().await;
+    let mut hoarders = Vec::new();
+    for _ in 0..MAX_LARGE_REQUESTS + 4 {
+        let mut hoarder = stage.open(&[]).await;
+        let half = large(1, 4_000_000);
+        hoarder.write(&half[..20_000]).await;
+        hoarders.push(hoarder);
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.host.large_requests().available_permits(), 0);
+    // Whoever sends what is not large waits for nobody.
+    let mut honest = stage.open(&[]).await;
+    honest.write(&large(1, 200_000)).await;
+    let response = timeout(Duration::from_secs(1), honest.response()).await.unwrap();
+    assert!(response.1.is_err());
+    // Whoever does waits for the hoarders' sessions to end, which is soon.
+    let (answered, written) = tokio::join!(
+        timeout(Duration::from_secs(120), async {
+            let mut other = stage.open(&[]).await;
+            other.write(&large(2, 4_000_000)).await;
+            other.response().await
+        }),
+        async {
+            let mut ends = Vec::new();
+            for hoarder in hoarders {
+                ends.push(hoarder.end().await);
+            }
+            ends
+        }
+    );
+    assert!(matches!(answered.unwrap(), (2, Err(ApiError::PermissionDenied { .. }))));
+    assert!(written.iter().all(|end| end.to_string().contains("begun and not finished within 30 s")));
+    assert_eq!(stage.host.large_requests().available_permits(), MAX_LARGE_REQUESTS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,7 +172,7 @@ async fn replies_reach_a_module_that_says_no_more_and_still_reads() {
 #[tokio::test(start_paused = true)]
 async fn a_module_that_says_no_more_and_does_not_read_is_not_waited_for_for_ever() {
     let stage = Stage::new().await;
-    let mut peer = stuff(&stage).await;
+    let mut peer = stuff(&stage, &[]).await;
     peer.say_no_more().await;
     let end = timeout(Duration::from_secs(60), peer.ended()).await.unwrap();
     assert!(matches!(end, SessionEnd::Closed));
@@ -139,4 +195,34 @@ async fn subscriptions_cost_by_the_type_and_by_the_event_that_is_sent_again() {
         }
         assert_eq!(granted, allowed);
     }
+}
+
+/// What modules can make the core hold, if all of them are hostile and work together: see each constant's reason.
+#[test]
+fn the_bounds_add_up_to_less_than_the_memory_of_the_core() {
+    use crate::dispatch::{MAX_LARGE_IN_ALL, MAX_RELAYED_IN_ALL};
+    use cofferdam_protocol::modules::MAX_CALL_BYTES;
+    const BLOCK_BYTES: usize = 4_000_000;
+    const KIB: usize = 1024;
+    // As policies/core.toml has it.
+    const CORE_BYTES: usize = 1024 * KIB * KIB;
+    let large_replies = MAX_LARGE_IN_ALL * BLOCK_BYTES;
+    // As it was read, and as it was decoded.
+    let large_requests = MAX_LARGE_REQUESTS * 2 * MAX_TO_HOST_BYTES;
+    // Parameters and answer of each.
+    let calls_between_modules = MAX_RELAYED_IN_ALL * 2 * MAX_CALL_BYTES;
+    let each = [
+        // The message that is being read.
+        input::READ_BYTES + admission::MAX_ORDINARY_BYTES + input::READ_BYTES,
+        // Requests that are handled, and replies that wait for being read.
+        usize::try_from(admission::BUDGET_KIB).unwrap() * KIB,
+        requests::MAX_IN_FLIGHT * (admission::FREE_BYTES + 4 * KIB),
+        outbox::MAX_WAITING_PACKET_BYTES,
+        crate::events::QUEUE_BYTES,
+        // What it reported and offers.
+        350 * KIB,
+    ];
+    let modules = cofferdam_control::MAX_MODULES * each.iter().sum::<usize>();
+    let sum = large_replies + large_requests + calls_between_modules + modules;
+    assert!(sum < CORE_BYTES - CORE_BYTES / 16, "{} MiB", sum / KIB / KIB);
 }

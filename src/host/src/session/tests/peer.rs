@@ -1,9 +1,11 @@
 //! A module as the tests play it: raw bytes on one side of a socket pair, a session on the other.
 
+use bytes::Bytes;
+use cofferdam_control::CoreLimits;
 use cofferdam_protocol::message::PROTOCOL;
 use cofferdam_protocol::{
-    Call, EventMessage, FrameDecoder, Hello, HostMessage, RequestMessage, ResponseMessage, decode,
-    encode_frame,
+    AnswerMessage, Call, EventMessage, FrameDecoder, Hello, HostMessage, InvocationMessage, ModuleFault,
+    RequestMessage, RequestWithin, ResponseMessage, decode, encode_frame,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -15,9 +17,9 @@ use cofferdam_node::embedded::Payout;
 use cofferdam_node::{Embedded, EmbeddedSettings, Node};
 
 /// A host with an embedded node that mines on demand.
-pub(super) struct Stage {
-    pub(super) node: Embedded,
-    pub(super) host: Arc<Host>,
+pub(crate) struct Stage {
+    pub(crate) node: Embedded,
+    pub(crate) host: Arc<Host>,
     _dir: TempDir,
 }
 
@@ -29,23 +31,44 @@ pub(crate) struct Peer {
 }
 
 pub(crate) fn hello() -> Hello {
+    hello_of("block-watch")
+}
+
+fn hello_of(name: &str) -> Hello {
     Hello {
         protocol_min: PROTOCOL.min,
         protocol_max: PROTOCOL.max,
-        module_id: "block-watch".to_owned(),
-        module_name: "block-watch".to_owned(),
+        module_id: name.to_owned(),
+        module_name: name.to_owned(),
         module_version: "1.0.0".to_owned(),
         sdk: "test".to_owned(),
     }
 }
 
-pub(super) fn module_with(granted: &[Capability]) -> Arc<Module> {
-    let granted = granted.iter().copied().collect();
-    Arc::new(Module { name: "block-watch".parse().unwrap(), version: "1.0.0".to_owned(), granted })
+pub(crate) fn limits() -> CoreLimits {
+    CoreLimits {
+        calls_per_second: 5000,
+        call_burst: 5000,
+        storage_bytes: 1024 * 1024,
+        storage_keys: 1000,
+        file_bytes: 1024 * 1024,
+        file_count: 100,
+    }
+}
+
+pub(crate) fn module(name: &str, granted: &[Capability]) -> Module {
+    Module {
+        name: name.parse().unwrap(),
+        version: "1.0.0".to_owned(),
+        granted: granted.iter().copied().collect(),
+        publishes: Vec::new(),
+        files: None,
+        limits: limits(),
+    }
 }
 
 impl Stage {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings = EmbeddedSettings {
             dir: dir.path().join("chain"),
@@ -66,15 +89,28 @@ impl Stage {
 
     /// Connects a module that has said nothing yet.
     pub(super) fn connect(&self, granted: &[Capability]) -> Peer {
+        self.connect_module(module("block-watch", granted))
+    }
+
+    /// Connects this module.
+    pub(crate) fn connect_module(&self, module: Module) -> Peer {
+        let module = Arc::new(module);
+        self.host.modules().install(&module);
         let (stream, other) = UnixStream::pair().unwrap();
-        let session = tokio::spawn(serve(other, module_with(granted), Arc::clone(&self.host), || {}));
+        let session = tokio::spawn(serve(other, module, Arc::clone(&self.host), || {}));
         Peer { session: Some(session), ..Peer::over(stream) }
     }
 
     /// Connects a module and shakes hands.
     pub(super) async fn open(&self, granted: &[Capability]) -> Peer {
-        let mut peer = self.connect(granted);
-        peer.send_hello(hello()).await;
+        self.open_module(module("block-watch", granted)).await
+    }
+
+    /// Connects this module and shakes hands.
+    pub(crate) async fn open_module(&self, module: Module) -> Peer {
+        let hello = hello_of(module.name.as_str());
+        let mut peer = self.connect_module(module);
+        peer.send_hello(hello).await;
         assert!(matches!(peer.next().await, Some(ModuleMessage::Welcome(_))));
         peer
     }
@@ -136,6 +172,25 @@ impl Peer {
         }
     }
 
+    pub(crate) async fn invocation(&mut self) -> InvocationMessage {
+        match self.next().await {
+            Some(ModuleMessage::Invocation(invocation)) => invocation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn answer(&mut self, invocation_id: u64, result: Result<Bytes, ModuleFault>) {
+        let answer = HostMessage::Answer(AnswerMessage { invocation_id, result });
+        self.write(&encode_frame(&answer).unwrap()).await;
+    }
+
+    /// A call in the course of an invocation.
+    pub(super) async fn call_within<C: Call>(&mut self, correlation_id: u64, invocation_id: u64, call: C) {
+        let request = RequestMessage { correlation_id, payload: call.into_payload() };
+        let message = HostMessage::RequestWithin(RequestWithin { invocation_id, request });
+        self.write(&encode_frame(&message).unwrap()).await;
+    }
+
     /// Closes the direction to the host, and goes on reading.
     pub(super) async fn say_no_more(&mut self) {
         self.stream.shutdown().await.unwrap();
@@ -152,7 +207,7 @@ impl Peer {
     }
 
     /// Closes the connection, and says how the session ended.
-    pub(super) async fn close(self) -> SessionEnd {
+    pub(crate) async fn close(self) -> SessionEnd {
         drop(self.stream);
         self.session.unwrap().await.unwrap()
     }

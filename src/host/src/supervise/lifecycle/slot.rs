@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cofferdam_control::RosterEntry;
 use cofferdam_manifest::ModuleName;
+use cofferdam_protocol::modules::ModuleState;
 use tokio::time::Instant;
 
 use super::{FIRST_PAUSE, HEALTHY_AFTER, LONGEST_PAUSE};
@@ -71,6 +72,17 @@ impl Slot {
 
     pub(super) fn has_session(&self) -> bool {
         matches!(self.state, State::Connecting | State::Running)
+    }
+
+    /// What it is doing, as other modules are told.
+    pub(super) fn in_words(&self) -> ModuleState {
+        match self.state {
+            State::Waiting | State::Starting | State::Connecting => ModuleState::Starting,
+            State::Running => ModuleState::Running,
+            State::Ending { .. } => ModuleState::Stopping,
+            State::Pausing { .. } => ModuleState::Restarting,
+            State::Ended => ModuleState::Stopped,
+        }
     }
 
     /// Whether a process of it may exist.
