@@ -1,14 +1,29 @@
-//! The launcher: the root of trust. `cofferdam run` executes it.
+//! The launcher: the root of trust. `cofferdam run` executes it, and so do the commands of `cofferdam` that must
+//! be done by doing. It never prints more than an error.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cofferdam_launcher::{Options, run, with_causes};
+use cofferdam_launcher::{DoctorOptions, Options, doctor, run, with_causes};
 
-const USAGE: &str = "usage: cofferdam-launcher --config FILE";
+const USAGE: &str = "usage: cofferdam-launcher --config FILE\n       \
+    cofferdam-launcher doctor [--config FILE] [-- ARGUMENT...]";
+
+/// What is wanted of it.
+enum Wanted {
+    Run(Options),
+    Doctor(DoctorOptions),
+}
 
 fn main() -> ExitCode {
-    match options().and_then(|options| run(&options).map_err(|error| with_causes(&error))) {
+    let done = wanted().and_then(|wanted| match wanted {
+        Wanted::Run(options) => run(&options).map_err(|error| with_causes(&error)),
+        Wanted::Doctor(options) => {
+            doctor(&options).map(|never| match never {}).map_err(|error| with_causes(&error))
+        }
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             eprintln!("cofferdam-launcher: {text}");
@@ -17,14 +32,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn options() -> Result<Options, String> {
-    let mut arguments = std::env::args_os().skip(1);
-    let (Some(flag), Some(config), None) = (arguments.next(), arguments.next(), arguments.next()) else {
-        return Err(USAGE.to_owned());
-    };
-    if flag != "--config" {
-        return Err(USAGE.to_owned());
-    }
+fn wanted() -> Result<Wanted, String> {
     let own = std::env::current_exe().map_err(|error| format!("find the own program: {error}"))?;
-    Ok(Options { config: PathBuf::from(config), core_program: own.with_file_name("cofferdam") })
+    let tool = own.with_file_name("cofferdam");
+    let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // What follows `--` is for the tool that reads what was found.
+    let told = arguments.iter().position(|argument| argument == "--");
+    let told = told.map(|at| arguments.split_off(at).split_off(1)).unwrap_or_default();
+    let words: Vec<Option<&str>> = arguments.iter().map(|argument| argument.to_str()).collect();
+    let config = |at: usize| arguments.get(at).map(PathBuf::from);
+    match (words.as_slice(), config(1), config(2)) {
+        ([Some("--config"), _], Some(config), _) if told.is_empty() => {
+            Ok(Wanted::Run(Options { config, core_program: tool }))
+        }
+        ([Some("doctor"), Some("--config"), _], _, config @ Some(_)) => {
+            Ok(Wanted::Doctor(DoctorOptions { config, tool, arguments: told }))
+        }
+        ([Some("doctor")], ..) => Ok(Wanted::Doctor(DoctorOptions { config: None, tool, arguments: told })),
+        _ => Err(USAGE.to_owned()),
+    }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The folders that hold Rust sources.
-const FOLDERS: [&str; 5] = ["src", "modules", "tests", "benches", "vm-tests"];
+const FOLDERS: [&str; 7] =
+    ["src", "modules", "tests", "benches", "vm-tests", "fuzz/targets", "fuzz/fuzz_targets"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {

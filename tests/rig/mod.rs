@@ -23,8 +23,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long anything that must happen may take: only a bound on a test that fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything that must happen may take: only a bound on a test that fails. In seconds.
+const PATIENCE_S: u64 = 60;
+
+/// What vm-tests tells the rig of the machine that the tests run on: how patient to be, which layers its kernel lacks
+/// (comma-separated), and a cgroup that belongs to the user that runs them.
+const PATIENCE_SETTING: &str = "COFFERDAM_TEST_PATIENCE_S";
+const MISSING_SETTING: &str = "COFFERDAM_TEST_ALLOW_MISSING";
+const CGROUP_SETTING: &str = "COFFERDAM_TEST_CGROUP_ROOT";
 
 /// An ordinary user, whom nothing on the machine belongs to.
 pub const USER: u32 = 12_345;
@@ -51,12 +57,29 @@ pub fn root_for(claim: &str) -> bool {
     false
 }
 
+fn patience() -> Duration {
+    let setting = std::env::var(PATIENCE_SETTING).ok();
+    Duration::from_secs(setting.map_or(PATIENCE_S, |seconds| seconds.parse().unwrap()))
+}
+
+/// The layers that this kernel is stated to lack; every config of the rig waives them.
+pub fn missing_here() -> Vec<String> {
+    let setting = std::env::var(MISSING_SETTING).unwrap_or_default();
+    setting.split(',').filter(|layer| !layer.is_empty()).map(str::to_owned).collect()
+}
+
+/// The cgroup that an ordinary user may divide here, if there is one.
+pub fn delegated_cgroup() -> Option<String> {
+    std::env::var(CGROUP_SETTING).ok()
+}
+
 /// A Cofferdam that is being put together.
 pub struct Plan {
     folder: tempfile::TempDir,
     config: String,
     who: As,
     waivers: Waivers,
+    unwaived: Option<String>,
     launcher: PathBuf,
 }
 
@@ -111,6 +134,7 @@ impl Plan {
             config: String::new(),
             who,
             waivers: Waivers::AsNeeded,
+            unwaived: None,
             launcher: binary("cofferdam-launcher"),
         }
     }
@@ -160,6 +184,12 @@ impl Plan {
         self
     }
 
+    /// Leaves one of the layers that this kernel lacks out of the config's waivers.
+    pub fn without_waiver_of(mut self, layer: &str) -> Self {
+        self.unwaived = Some(layer.to_owned());
+        self
+    }
+
     /// Adds lines to the config.
     pub fn config(mut self, text: &str) -> Self {
         self.config.push_str(text);
@@ -172,14 +202,28 @@ impl Plan {
 
     fn write_config(&self) {
         let path = self.folder.path().join("cofferdam.toml");
-        let waived = match (self.who, self.waivers) {
-            (As::Root, _) | (_, Waivers::None) => "",
-            (As::User, Waivers::AsNeeded) => "[sandbox]\nallow_missing = [\"cgroup\"]\n",
-        };
+        let sandbox = self.sandbox();
         let node =
             if self.config.contains("[node") { "" } else { "[node.embedded]\nblock_interval_ms = 200\n" };
         let stop = if self.config.contains("[shutdown") { "" } else { "[shutdown]\ngrace_ms = 1000\n" };
-        fs::write(&path, format!("state_dir = \"state\"\n{}\n{waived}{node}{stop}", self.config)).unwrap();
+        fs::write(&path, format!("state_dir = \"state\"\n{}\n{sandbox}{node}{stop}", self.config)).unwrap();
+    }
+
+    /// What of the confinement the config lets be missing. A rootless launcher has no cgroup but a delegated one.
+    fn sandbox(&self) -> String {
+        let mut missing = missing_here();
+        missing.retain(|layer| self.unwaived.as_ref() != Some(layer));
+        let mut root = String::new();
+        if self.who == As::User && self.waivers == Waivers::AsNeeded {
+            match delegated_cgroup() {
+                Some(cgroup) => root = format!("cgroup_root = {cgroup:?}\n"),
+                None => missing.push("cgroup".to_owned()),
+            }
+        }
+        if missing.is_empty() && root.is_empty() {
+            return String::new();
+        }
+        format!("[sandbox]\nallow_missing = {missing:?}\n{root}")
     }
 
     /// Starts it.
@@ -276,7 +320,7 @@ impl Rig {
 
     /// As `wait_for`, for the nth such line.
     pub fn wait_for_nth(&self, texts: &[&str], nth: usize) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         let mut lines = self.log.lines.lock().unwrap();
         loop {
             let mut found = lines.iter().filter(|line| texts.iter().all(|text| line.contains(text)));
@@ -340,7 +384,7 @@ impl Rig {
 
     /// Waits for the launcher's end.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(status) = self.launcher.try_wait().unwrap() {
                 return status;
@@ -383,7 +427,7 @@ impl Drop for Rig {
 
 /// Waits until `condition` holds.
 pub fn eventually(claim: &str, mut condition: impl FnMut() -> bool, detail: impl Fn() -> String) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !condition() {
         assert!(Instant::now() < deadline, "{claim}: {}", detail());
         std::thread::sleep(Duration::from_millis(10));

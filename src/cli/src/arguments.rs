@@ -29,9 +29,15 @@ pub(crate) enum Command {
     /// Print a config with every key, its default and its meaning
     Config,
     /// List the calls of the node API and the capability each needs
-    Calls(Form),
+    Calls(Table),
     /// List the event types and who makes them
     Events(Form),
+    /// Explain what a module was last refused, and what would allow it
+    Why(crate::why::Asked),
+    /// Find out by doing what this host can enforce, and say how to get what is missing
+    Doctor(crate::doctor::Asked),
+    /// Check or show the audit log
+    AuditLog(crate::audit_log::Asked),
     /// The host core; only the launcher starts it
     #[command(hide = true)]
     Core,
@@ -51,6 +57,27 @@ pub(crate) struct Form {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// For whom the table of calls is.
+#[derive(Debug, Args)]
+pub(crate) struct Table {
+    /// Print JSON, with arguments, replies, sources and errors
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print the page docs/api.md
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl Table {
+    pub(crate) fn form(&self) -> crate::calls::Form {
+        match (self.json, self.markdown) {
+            (true, _) => crate::calls::Form::Json,
+            (false, true) => crate::calls::Form::Markdown,
+            (false, false) => crate::calls::Form::Text,
+        }
+    }
 }
 
 /// Whose page.

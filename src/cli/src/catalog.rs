@@ -1,4 +1,4 @@
-//! `cofferdam calls` and `cofferdam events`: the protocol's tables as text or JSON.
+//! `cofferdam events`, and the protocol's tables as the audit pages take them.
 
 use cofferdam_policy::profile::CallLine;
 use cofferdam_protocol::{CATALOG, EventOrigin, EventType};
@@ -19,22 +19,6 @@ pub(crate) fn call_lines() -> Vec<CallLine> {
 /// The names of all event types.
 pub(crate) fn event_names() -> Vec<String> {
     EventType::ALL.iter().map(|event| event.as_str().to_owned()).collect()
-}
-
-pub(crate) fn calls(json: bool) -> Answer {
-    if json {
-        let rows = CATALOG.iter().map(|call| {
-            let capability = call.capability.map(|capability| capability.as_str());
-            json!({ "tag": call.tag, "name": call.name, "capability": capability, "doc": call.doc })
-        });
-        return pretty(rows.collect());
-    }
-    let mut text = format!("{:>4}  {:<20}{:<20}{}\n", "tag", "call", "needs", "what it does");
-    for call in CATALOG {
-        let needs = call.capability.map_or("nothing", |capability| capability.as_str());
-        text.push_str(&format!("{:>4}  {:<20}{needs:<20}{}\n", call.tag, call.name, call.doc));
-    }
-    Answer::good(text)
 }
 
 pub(crate) fn events(json: bool) -> Answer {
@@ -69,8 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_and_event_has_a_line_whose_columns_do_not_touch() {
-        for (answer, rows) in [(calls(false), CATALOG.len()), (events(false), EventType::ALL.len())] {
+    fn every_event_has_a_line_whose_columns_do_not_touch() {
+        for (answer, rows) in [(events(false), EventType::ALL.len())] {
             assert_eq!(answer.text.lines().count(), rows + 1);
             for line in answer.text.lines() {
                 assert!(line.chars().nth(4) == Some(' ') && line.split("  ").count() > 2, "{line}");
@@ -79,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn the_json_lists_hold_every_row() {
-        for (answer, rows) in [(calls(true), CATALOG.len()), (events(true), EventType::ALL.len())] {
+    fn the_json_list_holds_every_row() {
+        for (answer, rows) in [(events(true), EventType::ALL.len())] {
             let rows_of: Vec<serde_json::Value> = serde_json::from_str(&answer.text).unwrap();
             assert_eq!(rows_of.len(), rows);
         }

@@ -9,6 +9,7 @@ mod answer;
 mod arguments;
 mod audit;
 mod audit_log;
+mod calls;
 mod catalog;
 mod check;
 mod doctor;
@@ -38,7 +39,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(place) => check::check(&place.config),
         Command::Audit(wanted) => audit::audit(&wanted),
         Command::Config => Ok(Answer::good(cofferdam_config::REFERENCE.to_owned())),
-        Command::Calls(form) => Ok(catalog::calls(form.json)),
+        Command::Calls(form) => Ok(calls::calls(form.form())),
         Command::Events(form) => Ok(catalog::events(form.json)),
         Command::Why(asked) => why::why(&asked),
         Command::Doctor(asked) => doctor::doctor(&asked),

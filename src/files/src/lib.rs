@@ -53,10 +53,10 @@ pub const MAX_COMPONENT_BYTES: usize = 255;
 pub const MAX_DEPTH: usize = 32;
 
 /// The most bytes that one read returns; more are asked for with the next offset.
-pub const MAX_READ_BYTES: usize = 1024 * 1024;
+pub const MAX_READ_BYTES: usize = 4 * 1024 * 1024;
 
 /// The most bytes that one write takes.
-pub const MAX_WRITE_BYTES: usize = 1024 * 1024;
+pub const MAX_WRITE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The most entries of one page of a listing.
 pub const MAX_PAGE_ENTRIES: usize = 1000;

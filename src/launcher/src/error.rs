@@ -98,6 +98,9 @@ pub enum Error {
     /// The config or a manifest is wrong. The text names file, line, key and fix.
     #[error("{0}")]
     Document(String),
+    /// The audit log cannot be written. What cannot be recorded is not launched.
+    #[error("{}; nothing is launched that cannot be recorded{}", .0, remedy(.0))]
+    Audit(cofferdam_audit::Error),
     /// The core and the launcher do not understand each other.
     #[error("control socket: {0}")]
     Control(String),
@@ -113,6 +116,15 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// A log whose end was changed is evidence: it is put aside, not mended.
+fn remedy(error: &cofferdam_audit::Error) -> &'static str {
+    if matches!(error, cofferdam_audit::Error::Broken(_)) {
+        ": move the folder of the log away and keep it; a new log begins with line 1"
+    } else {
+        ""
+    }
 }
 
 fn hint(remedy: &str) -> String {

@@ -30,13 +30,31 @@ pub struct Home {
     pub outside: OutsideId,
 }
 
+/// Who reads and writes in a data directory besides its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Nobody.
+    Own,
+    /// The core, by the directory's group: files made in it belong to that group (inode(7), set-group-ID).
+    WithCore,
+}
+
+impl Sharing {
+    const fn mode(self) -> u32 {
+        match self {
+            Self::Own => 0o700,
+            Self::WithCore => 0o2770,
+        }
+    }
+}
+
 /// Gives each name its uid and its data directory below `parent`, making what is missing. One that cannot be
 /// had does not keep the others from theirs.
 pub(crate) fn assign(
     host: &Host,
     uid_base: u32,
     parent: &Path,
-    names: &[String],
+    names: &[(String, Sharing)],
 ) -> Result<BTreeMap<String, Result<Home, Error>>, Error> {
     make_directory(parent, 0o711)?;
     let mut taken = BTreeSet::from([CORE_BLOCK]);
@@ -47,8 +65,8 @@ pub(crate) fn assign(
     }
     let mut assigned = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    for name in names {
-        let outcome = one(host, uid_base, &parent.join(name), &mut taken, &mut seen);
+    for (name, sharing) in names {
+        let outcome = one(host, uid_base, &parent.join(name), *sharing, &mut taken, &mut seen);
         assigned.insert(name.clone(), outcome);
     }
     Ok(assigned)
@@ -57,19 +75,21 @@ pub(crate) fn assign(
 /// The core's uid and its state directory.
 pub(crate) fn assign_core(host: &Host, uid_base: u32, path: &Path) -> Result<Home, Error> {
     let id = id_of_block(host, uid_base, CORE_BLOCK);
-    own(host, path, id)
+    own(host, path, id, Sharing::Own)
 }
 
 fn one(
     host: &Host,
     uid_base: u32,
     path: &Path,
+    sharing: Sharing,
     taken: &mut BTreeSet<u32>,
     seen: &mut BTreeSet<u32>,
 ) -> Result<Home, Error> {
     if host.privilege == Privilege::User {
+        // The core has the same uid: there is no one to share with.
         let id = id_of_block(host, uid_base, CORE_BLOCK);
-        return own(host, path, id);
+        return own(host, path, id, Sharing::Own);
     }
     let owner = fs::symlink_metadata(path).ok().and_then(|metadata| block_of(metadata.uid(), uid_base));
     let block = match owner {
@@ -93,7 +113,7 @@ fn one(
     };
     taken.insert(block);
     seen.insert(block);
-    own(host, path, id_of_block(host, uid_base, block))
+    own(host, path, id_of_block(host, uid_base, block), sharing)
 }
 
 fn block_of(uid: u32, uid_base: u32) -> Option<u32> {
@@ -114,7 +134,7 @@ fn id_of_block(host: &Host, uid_base: u32, block: u32) -> OutsideId {
 
 /// Makes the directory if it is missing, gives it to `id`, and opens it. One with content that belongs to
 /// someone else is refused: giving away what is inside is the operator's decision.
-fn own(host: &Host, path: &Path, id: OutsideId) -> Result<Home, Error> {
+fn own(host: &Host, path: &Path, id: OutsideId, sharing: Sharing) -> Result<Home, Error> {
     make_directory(path, 0o700)?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = open(path, flags, Mode::empty())
@@ -123,6 +143,7 @@ fn own(host: &Host, path: &Path, id: OutsideId) -> Result<Home, Error> {
         nix::sys::stat::fstat(&directory).map_err(|errno| file("look at", path, "")(errno.into()))?;
     let home = Home { path: path.to_owned(), directory, outside: id };
     if metadata.st_uid == id.uid {
+        set_mode(host, &home, metadata.st_mode, sharing)?;
         return Ok(home);
     }
     let empty = fs::read_dir(path).map_err(file("list", path, ""))?.next().is_none();
@@ -131,6 +152,7 @@ fn own(host: &Host, path: &Path, id: OutsideId) -> Result<Home, Error> {
         // The open directory is the one that was looked at, whatever the path now says.
         nix::unistd::fchown(&home.directory, uid, gid)
             .map_err(|errno| file("chown", path, "")(errno.into()))?;
+        set_mode(host, &home, metadata.st_mode, sharing)?;
         return Ok(home);
     }
     Err(Error::File {
@@ -139,6 +161,16 @@ fn own(host: &Host, path: &Path, id: OutsideId) -> Result<Home, Error> {
         cause: format!("it has content and belongs to uid {}, not to {}", metadata.st_uid, id.uid),
         remedy: "chown -R it to that uid and gid if the content is this module's",
     })
+}
+
+/// Opens or closes the directory to its group, which is the module's own and perhaps the core's, and nobody's else.
+fn set_mode(host: &Host, home: &Home, present: u32, sharing: Sharing) -> Result<(), Error> {
+    const PERMISSIONS: u32 = 0o7777;
+    if host.privilege == Privilege::User || present & PERMISSIONS == sharing.mode() {
+        return Ok(());
+    }
+    nix::sys::stat::fchmod(&home.directory, Mode::from_bits_truncate(sharing.mode()))
+        .map_err(|errno| file("chmod", &home.path, "")(errno.into()))
 }
 
 pub(crate) fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {

@@ -4,13 +4,16 @@
 //! decides, it decides from the operator's config, the manifests and the compiled-in policy; the core may ask
 //! it things only by name.
 
+mod audit;
 mod cgroup;
 mod child;
 mod denial;
+mod doctor;
 mod error;
 pub mod filter;
 mod host;
 mod identity;
+mod interface;
 mod landlock;
 mod layers;
 mod log;
@@ -26,6 +29,7 @@ mod sys;
 mod verify;
 
 pub use cgroup::CgroupHost;
+pub use doctor::{DoctorOptions, doctor};
 pub use error::{Error, with_causes};
 pub use host::{Enforced, Host, Privilege};
 pub use identity::Home;

@@ -152,13 +152,15 @@ pub(crate) struct Output {
     overlong: bool,
     bucket: Bucket,
     dropped: u64,
+    /// All lines that were not shown.
+    lost: u64,
     open: bool,
 }
 
 impl Output {
     pub(crate) fn new(pipe: OwnedFd, rate: LineRate, now: Instant) -> Self {
         let bucket = Bucket::new(rate, now);
-        Self { pipe, partial: Vec::new(), overlong: false, bucket, dropped: 0, open: true }
+        Self { pipe, partial: Vec::new(), overlong: false, bucket, dropped: 0, lost: 0, open: true }
     }
 
     /// The pipe, while its other end may still be written to, and unless the subject has used up its allowance: then
@@ -204,6 +206,11 @@ impl Output {
         self.open = false;
     }
 
+    /// How many lines were not shown.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
     fn take(&mut self, bytes: &[u8], subject: &str, now: Instant) {
         for byte in bytes {
             if *byte == b'\n' {
@@ -226,6 +233,7 @@ impl Output {
             line(subject, &format!("{}{cut}", escape(&String::from_utf8_lossy(&self.partial))));
         } else {
             self.dropped += 1;
+            self.lost += 1;
         }
         self.partial.clear();
         self.overlong = false;

@@ -39,6 +39,12 @@ pub struct Program {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ProgramHash([u8; 32]);
 
+impl ProgramHash {
+    pub(crate) fn bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
 impl fmt::Display for ProgramHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -116,7 +122,8 @@ impl Program {
     }
 }
 
-fn new_image(name: &str) -> Result<File, Error> {
+/// An empty memory file from which a program may be executed.
+pub(crate) fn new_image(name: &str) -> Result<File, Error> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     // Since Linux 6.3; an older kernel does not know the flag, and needs no leave to execute.
     let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);

@@ -41,7 +41,7 @@ pub(crate) struct Failure {
 
 const NOTHING: Option<&str> = None;
 /// Enough for the directories that binds are mounted on; the root is read-only afterwards.
-const ROOT_OPTIONS: &str = "size=64k,nr_inodes=64,mode=0755";
+const ROOT_OPTIONS: &str = "size=64k,nr_inodes=512,mode=0755";
 
 /// Builds the root and makes it the helper's. Everything else of the host is unmounted from the namespace.
 pub(crate) fn build(root: &Root<'_>) -> Result<(), Failure> {

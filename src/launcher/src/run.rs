@@ -1,5 +1,6 @@
 //! `cofferdam-launcher run`: from the config to the running whole, and back to nothing.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,20 +9,23 @@ use std::time::Duration;
 use cofferdam_config::{Backend, Layer};
 use cofferdam_control::{CoreLimits, NodeSettings, RosterEntry};
 use cofferdam_installation::{Installation, Installed};
+use cofferdam_manifest::ModuleName;
 use cofferdam_policy::{Profile, Tables};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::audit::Audit;
 use crate::cgroup::CgroupHost;
 use crate::error::{Error, file, system};
 use crate::host::{Host, close_on_exec_all, modules_for_descriptors};
-use crate::identity::{assign, assign_core, make_directory};
+use crate::identity::{Sharing, assign, assign_core, make_directory};
+use crate::interface::Interface;
 use crate::layers::Layers;
 use crate::log;
 use crate::program::{MAX_ALL_PROGRAMS_BYTES, Program};
-use crate::start::Launcher;
+use crate::start::{Launcher, Loaded, ModuleFiles};
 use crate::supervisor::{Module, Parts, Supervisor};
 use crate::sweeper::Sweeper;
 use crate::sys::parent;
@@ -55,7 +59,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let instance = instance(&state_dir, &only_one)?;
     let launcher = settle(&installation, &instance, scratch)?;
     let _sweeper = Sweeper::start(launcher.cgroup_directories(), lock_path(&state_dir))?;
-    let supervisor = load(launcher, installation, options)?;
+    let audit = Audit::open(&state_dir, &options.config)?;
+    let supervisor = load(launcher, audit, installation, options)?;
     supervisor.run(&signals)
 }
 
@@ -134,15 +139,20 @@ fn instance(state_dir: &Path, lock: &File) -> Result<String, Error> {
 
 /// Derives every profile, opens every program, and gives each module its identity. One module that cannot be
 /// loaded keeps only itself, and those that require it, from running.
-fn load(launcher: Launcher, installation: Installation, options: &Options) -> Result<Supervisor, Error> {
+fn load(
+    launcher: Launcher,
+    mut audit: Audit,
+    installation: Installation,
+    options: &Options,
+) -> Result<Supervisor, Error> {
     let tables = Tables::builtin();
     let config = &installation.config;
     let uid_base = config.sandbox.uid_base;
     let core_program = Program::open(&options.core_program, "core")?;
     let core_state = config.state_dir.join("core");
     let core_home = assign_core(launcher.host(), uid_base, &core_state)?;
-    let profile = installation.core_profile(core_program.linkage, &tables);
-    let core = launcher.load(profile, core_program, core_home)?;
+    let mut core_profile = installation.core_profile(core_program.linkage, &tables);
+    let interface = Interface::open(&config.interface, &config.state_dir)?;
 
     let room = modules_for_descriptors()?;
     if installation.order.len() > room {
@@ -153,15 +163,27 @@ fn load(launcher: Launcher, installation: Installation, options: &Options) -> Re
         );
         return Err(Error::Document(text));
     }
-    let names: Vec<String> = installation.order.iter().map(ToString::to_string).collect();
+    let files_of = |name: &ModuleName| {
+        let inside = core_profile.module_files.iter().find(|rule| rule.inside.ends_with(&format!("/{name}")));
+        inside.map(|rule| PathBuf::from(&rule.inside))
+    };
+    let inside: BTreeMap<ModuleName, PathBuf> =
+        installation.order.iter().filter_map(|name| Some((name.clone(), files_of(name)?))).collect();
+    let sharing = |name: &ModuleName| match inside.contains_key(name) {
+        true => Sharing::WithCore,
+        false => Sharing::Own,
+    };
+    let names: Vec<_> = installation.order.iter().map(|name| (name.to_string(), sharing(name))).collect();
     let mut homes = assign(launcher.host(), uid_base, &config.modules.data_dir, &names)?;
-    let mut programs_bytes = core.program_bytes();
-    let mut modules = std::collections::BTreeMap::new();
+    let mut module_files = Vec::new();
+    let mut programs_bytes = core_program.size;
+    let mut modules = BTreeMap::new();
     let mut roster = Vec::new();
     for name in &installation.order {
         let Some(installed) = installation.modules.get(name) else { continue };
         let Some(home) = homes.remove(name.as_str()) else { continue };
         let loaded = home.and_then(|home| {
+            audit.know(installed)?;
             let program = open_program(installed)?;
             let with_this = programs_bytes.saturating_add(program.size);
             if with_this > MAX_ALL_PROGRAMS_BYTES {
@@ -169,18 +191,31 @@ fn load(launcher: Launcher, installation: Installation, options: &Options) -> Re
             }
             programs_bytes = with_this;
             let profile = installation.profile(installed, program.linkage, &tables);
-            launcher.load(profile, program, home)
+            let files = match inside.get(name) {
+                Some(inside) => Some((inside, ModuleFiles::of(&home)?)),
+                None => None,
+            };
+            Ok((launcher.load(profile, program, home)?, files))
         });
         match loaded {
-            Ok(loaded) => {
-                roster.push(entry(installed, &loaded));
+            Ok((loaded, files)) => {
+                roster.push(entry(installed, &loaded, files.as_ref().map(|(inside, _)| (*inside).clone())));
+                module_files.extend(files.map(|(inside, files)| (inside.clone(), files)));
                 modules.insert(name.clone(), Module::new(loaded));
             }
             Err(error) => log::error(name.as_str(), &error),
         }
     }
+    // The core sees the files of those that run. Both lists are in the order of the modules' names.
+    module_files.sort_by(|(one, _), (other, _)| one.cmp(other));
+    core_profile
+        .module_files
+        .retain(|rule| module_files.iter().any(|(inside, _)| inside == Path::new(&rule.inside)));
+    let module_files = module_files.into_iter().map(|(_, files)| files).collect();
+    let core = launcher.load_with(core_profile, core_program, core_home, module_files)?;
     let node = node_settings(&config.node);
-    Ok(Supervisor::new(Parts { launcher, config: installation.config, roster, node, modules, core }))
+    let config = installation.config;
+    Ok(Supervisor::new(Parts { launcher, audit, config, roster, node, interface, modules, core }))
 }
 
 fn open_program(installed: &Installed) -> Result<Program, Error> {
@@ -203,14 +238,14 @@ fn too_much(installed: &Installed) -> Error {
     }
 }
 
-fn entry(installed: &Installed, loaded: &crate::start::Loaded) -> RosterEntry {
+fn entry(installed: &Installed, loaded: &Loaded, files: Option<PathBuf>) -> RosterEntry {
     RosterEntry {
         name: installed.manifest.name().clone(),
         version: installed.manifest.version().to_string(),
         granted: loaded.profile().granted.iter().collect(),
         requires: installed.manifest.dependencies().keys().cloned().collect(),
         publishes: loaded.profile().publishes.iter().map(ToString::to_string).collect(),
-        files: None,
+        files,
         limits: core_limits(loaded.profile()),
     }
 }

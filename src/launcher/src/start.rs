@@ -16,7 +16,7 @@ use cofferdam_policy::profile::{Namespace, Network, Profile};
 
 use crate::cgroup::{Cgroup, CgroupHost};
 use crate::child::{self, FailureSlot, Groups, Numbers, Plan};
-use crate::error::{Error, system};
+use crate::error::{Error, file, system};
 use crate::host::{Host, Privilege, raise};
 use crate::identity::Home;
 use crate::landlock::{self, OpenedDirectory};
@@ -50,13 +50,32 @@ pub struct Loaded {
     data_path: PathBuf,
     data: OwnedFd,
     libraries: Vec<OwnedFd>,
+    module_files: Vec<ModuleFiles>,
     ruleset: Option<OwnedFd>,
     outside: OutsideId,
 }
 
+/// A module's data directory, of which the core gets a view.
+#[derive(Debug)]
+pub(crate) struct ModuleFiles {
+    pub(crate) path: PathBuf,
+    pub(crate) directory: OwnedFd,
+    /// The group by which the core may enter it.
+    pub(crate) gid: u32,
+}
+
+impl ModuleFiles {
+    /// Those of a module's home.
+    pub(crate) fn of(home: &Home) -> Result<Self, Error> {
+        let directory = home.directory.try_clone().map_err(file("open again", &home.path, ""))?;
+        Ok(Self { path: home.path.clone(), directory, gid: home.outside.gid })
+    }
+}
+
 impl Loaded {
-    pub(crate) fn program_bytes(&self) -> u64 {
-        self.program.size
+    /// The hash of what is executed.
+    pub(crate) fn program_hash(&self) -> [u8; 32] {
+        self.program.hash.bytes()
     }
 
     /// What confines it.
@@ -77,6 +96,7 @@ pub struct Prepared {
     stderr: OwnedFd,
     peer: OwnedFd,
     outside: OutsideId,
+    groups: Groups,
     network: Net,
 }
 
@@ -106,12 +126,30 @@ impl Launcher {
     /// # Errors
     /// When a library directory is missing or the ruleset cannot be had.
     pub fn load(&self, profile: Profile, program: Program, home: Home) -> Result<Loaded, Error> {
+        self.load_with(profile, program, home, Vec::new())
+    }
+
+    /// As [`Launcher::load`], with directories of modules: one for each of `profile.module_files`, in their order.
+    pub(crate) fn load_with(
+        &self,
+        profile: Profile,
+        program: Program,
+        home: Home,
+        module_files: Vec<ModuleFiles>,
+    ) -> Result<Loaded, Error> {
         let Home { path: data_path, directory: data, outside } = home;
         let mut libraries = Vec::new();
         for rule in &profile.libraries {
             libraries.push(open_directory(&rule.inside)?);
         }
         let mut opened = vec![OpenedDirectory { directory: &data, access: profile.data.access }];
+        opened.extend(
+            profile
+                .module_files
+                .iter()
+                .zip(&module_files)
+                .map(|(rule, files)| OpenedDirectory { directory: &files.directory, access: rule.access }),
+        );
         opened.extend(
             profile
                 .libraries
@@ -125,7 +163,7 @@ impl Launcher {
         } else {
             Some(landlock::ruleset(&profile, &opened, self.host.landlock_abi)?)
         };
-        Ok(Loaded { profile, program, data_path, data, libraries, ruleset, outside })
+        Ok(Loaded { profile, program, data_path, data, libraries, module_files, ruleset, outside })
     }
 
     /// Makes everything that one start needs.
@@ -155,7 +193,8 @@ impl Launcher {
             cgroup_tasks,
             namespaces,
             hostname: c_string_lossy(&label),
-            groups: self.groups(),
+            groups: self.groups(loaded),
+            file_mode_mask: self.file_mode_mask(loaded),
             inside_id: INSIDE_ID,
             rlimits: rlimits(profile)?,
             last_capability: self.host.last_capability,
@@ -181,6 +220,7 @@ impl Launcher {
             stderr,
             peer,
             outside: loaded.outside,
+            groups: self.groups(loaded),
             network,
         })
     }
@@ -201,6 +241,7 @@ impl Launcher {
             stderr,
             peer,
             outside,
+            groups,
             network,
         } = prepared;
         let new = NewNamespaces(libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP);
@@ -213,30 +254,12 @@ impl Launcher {
             return Err(Error::Step { subject: label, step, errno });
         }
         let listener = receive_listener(&label, &listener_channel)?;
-        let expected = self.expected(&label, cgroup.as_ref(), outside, network);
+        let expected = expected(&label, cgroup.as_ref(), outside, &groups, network);
         let Accepted { pid, pidfd, ended } = match verify(child.pid(), &expected) {
             Ok(()) => child.accept()?,
             Err(error) => child.end()?.ok_or(error)?,
         };
         Ok(Running { pid, pidfd, ended, listener, stdout, stderr, peer, cgroup })
-    }
-
-    fn expected<'a>(
-        &self,
-        subject: &'a str,
-        cgroup: Option<&Cgroup>,
-        outside: OutsideId,
-        network: Net,
-    ) -> Expected<'a> {
-        let net = (network == Net::Own).then_some(Namespace::Net);
-        let own = Namespace::ALL.into_iter().filter(|namespace| *namespace != Namespace::Net).chain(net);
-        Expected {
-            subject,
-            outside,
-            own_namespaces: own.map(Namespace::as_str).collect(),
-            groups: (self.groups() == Groups::Drop).then_some(""),
-            cgroups: cgroup.map(Cgroup::membership).unwrap_or_default(),
-        }
     }
 
     fn make_cgroup(&self, profile: &Profile) -> Result<Option<Cgroup>, Error> {
@@ -246,11 +269,18 @@ impl Launcher {
             .transpose()
     }
 
-    fn groups(&self) -> Groups {
+    fn groups(&self, loaded: &Loaded) -> Groups {
         match self.host.privilege {
-            Privilege::Root => Groups::Drop,
+            Privilege::Root => Groups::Only(loaded.module_files.iter().map(|files| files.gid).collect()),
             Privilege::User => Groups::Keep,
         }
+    }
+
+    /// New files are for the owner alone, but where core and module have different uids and share a directory: there
+    /// they are for its group too, which is the module's own.
+    fn file_mode_mask(&self, loaded: &Loaded) -> usize {
+        let shares = loaded.profile.shares_files() || !loaded.module_files.is_empty();
+        if self.host.privilege == Privilege::Root && shares { 0o007 } else { 0o077 }
     }
 
     /// Removes the launcher's own cgroup directories; every subject's is gone by then.
@@ -270,6 +300,35 @@ impl Launcher {
     pub fn discard(prepared: Prepared) -> Result<(), Error> {
         prepared.cgroup.map_or(Ok(()), Cgroup::remove)
     }
+}
+
+/// What must be seen of a subject.
+fn expected<'a>(
+    subject: &'a str,
+    cgroup: Option<&Cgroup>,
+    outside: OutsideId,
+    groups: &Groups,
+    network: Net,
+) -> Expected<'a> {
+    let net = (network == Net::Own).then_some(Namespace::Net);
+    let own = Namespace::ALL.into_iter().filter(|namespace| *namespace != Namespace::Net).chain(net);
+    Expected {
+        subject,
+        outside,
+        own_namespaces: own.map(Namespace::as_str).collect(),
+        groups: match groups {
+            Groups::Only(groups) => Some(in_order(groups)),
+            Groups::Keep => None,
+        },
+        cgroups: cgroup.map(Cgroup::membership).unwrap_or_default(),
+    }
+}
+
+/// As the kernel shows them: in order of their numbers.
+fn in_order(groups: &[u32]) -> String {
+    let mut groups = groups.to_vec();
+    groups.sort_unstable();
+    groups.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
 }
 
 impl Drop for Launcher {

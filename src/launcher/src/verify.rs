@@ -16,7 +16,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) outside: OutsideId,
     /// Namespaces that must differ from the launcher's.
     pub(crate) own_namespaces: Vec<&'static str>,
-    pub(crate) groups: Option<&'static str>,
+    /// Supplementary groups as the kernel shows them; `None`: those that the launcher could not drop.
+    pub(crate) groups: Option<String>,
     pub(crate) cgroups: Vec<Membership>,
 }
 
@@ -69,8 +70,8 @@ fn status(text: &str, expected: &Expected<'_>) -> Result<(), String> {
         ("CapBnd", none.to_owned()),
         ("CapAmb", none.to_owned()),
     ];
-    if let Some(groups) = expected.groups {
-        wanted.push(("Groups", groups.to_owned()));
+    if let Some(groups) = &expected.groups {
+        wanted.push(("Groups", groups.clone()));
     }
     for (name, value) in wanted {
         let found = field(name);

@@ -62,15 +62,13 @@ impl ModuleIntegration {
         version: String,
     ) -> Result<Self, SdkError> {
         let stream = open_socket(socket_path.as_ref()).await?;
-        let hello = HostMessage::Hello(Hello {
-            protocol_min: PROTOCOL.min,
-            protocol_max: PROTOCOL.max,
-            module_id,
-            module_name: name,
-            module_version: version,
-            sdk: SDK.to_owned(),
-        });
-        Ok(Self { handle: Handle::open(stream, hello).await? })
+        Ok(Self { handle: Handle::open(stream, hello(module_id, name, version)).await? })
+    }
+
+    /// A connection that is open already.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of(handle: Arc<Handle>) -> Self {
+        Self { handle }
     }
 
     /// What the host said at the start: granted capabilities, limits, and which node answers.
@@ -142,6 +140,18 @@ impl ModuleIntegration {
     pub fn event_receiver(&self) -> EventReceiver {
         EventReceiver::new(Arc::clone(&self.handle))
     }
+}
+
+/// Who speaks, and which versions.
+pub(crate) fn hello(module_id: String, name: String, version: String) -> HostMessage {
+    HostMessage::Hello(Hello {
+        protocol_min: PROTOCOL.min,
+        protocol_max: PROTOCOL.max,
+        module_id,
+        module_name: name,
+        module_version: version,
+        sdk: SDK.to_owned(),
+    })
 }
 
 async fn open_socket(socket_path: &Path) -> Result<UnixStream, SdkError> {

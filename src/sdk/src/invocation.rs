@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::connection::{Handle, Shared};
 use crate::error::SdkError;
+use crate::node_api::NodeApi;
 
 /// How many invocations wait at most; the host has fewer than this under way for one module.
 const CAPACITY: usize = 256;
@@ -33,6 +34,8 @@ pub struct Invocation {
     payload: InvocationPayload,
     deadline: Option<Duration>,
     pending: Option<Unanswered>,
+    /// The connection, from when the module received it: one that waits in the queue must not keep it open.
+    handle: Option<Arc<Handle>>,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,7 @@ impl Invocation {
             payload,
             deadline: expects_answer.then(|| Duration::from_millis(deadline_ms.into())),
             pending: expects_answer.then_some(Unanswered { id: invocation_id, connection }),
+            handle: None,
         }
     }
 
@@ -62,6 +66,26 @@ impl Invocation {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.deadline
+    }
+
+    /// The calls to the node that are made to answer this. The host then knows what the caller waits for: it refuses
+    /// a call that would go in a circle, and ends one when the caller has given up. Calls by another handle work too,
+    /// but such a circle then ends only by its deadline.
+    ///
+    /// ```no_run
+    /// # use cofferdam_sdk::{Invocation, SdkError};
+    /// # async fn example(invocation: Invocation) -> Result<(), SdkError> {
+    /// let answer = match invocation.node_api() {
+    ///     Some(node) => node.call_module("output-watch".to_owned(), "balance".to_owned(), "{}".into()).await?,
+    ///     None => return Ok(()),
+    /// };
+    /// invocation.answer(answer)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn node_api(&self) -> Option<NodeApi> {
+        let Unanswered { id, .. } = self.pending.as_ref()?;
+        Some(NodeApi::within(Arc::clone(self.handle.as_ref()?), *id))
     }
 
     /// Answers with a result: what the two modules agreed on, or JSON for a JSON-RPC method. Up to 256 KiB.
@@ -178,6 +202,8 @@ impl InvocationReceiver {
     /// # }
     /// ```
     pub async fn recv(&mut self) -> Option<Invocation> {
-        self.handle.invocations().receiver.lock().await.recv().await
+        let mut invocation = self.handle.invocations().receiver.lock().await.recv().await?;
+        invocation.handle = Some(Arc::clone(&self.handle));
+        Some(invocation)
     }
 }

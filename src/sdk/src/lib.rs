@@ -41,7 +41,10 @@ mod inherit;
 mod integration;
 mod invocation;
 mod node_api;
+mod paging;
 mod pending;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use args::{Args, ArgsError, module_config};
 pub use error::SdkError;
@@ -53,7 +56,7 @@ pub use node_api::NodeApi;
 pub use bitcoin;
 pub use bytes::Bytes;
 pub use cofferdam_protocol::BoundedVec;
-pub use cofferdam_protocol::calls::EventTypes;
+pub use cofferdam_protocol::calls::{self, EventTypes};
 pub use cofferdam_protocol::message::{Limits, Refusal, Welcome};
 pub use cofferdam_protocol::payload::{Availability, EventAvailability, EventMessage, Subscribed};
 pub use cofferdam_protocol::raw::{RawBlock, RawDecodeError, RawHeader, RawTransaction};
@@ -63,3 +66,8 @@ pub use cofferdam_protocol::{
     ResponsePayload, SyncPhase, SyncStatus, Txid, Utxo,
 };
 pub use cofferdam_protocol::{files, lightning, mempool, metrics, mining, modules, network, storage};
+
+/// The snippets of the guide for authors compile.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../../docs/modules.md")]
+struct Guide;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_protocol::calls::{self, Call, types::*};
-use cofferdam_protocol::{HostMessage, RequestMessage, codec::MAX_TO_HOST_BYTES, encode_frame};
+use cofferdam_protocol::{
+    HostMessage, RequestMessage, RequestWithin, codec::MAX_TO_HOST_BYTES, encode_frame,
+};
 
 use crate::connection::Handle;
 use crate::error::SdkError;
@@ -36,11 +38,18 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 pub struct NodeApi {
     handle: Arc<Handle>,
     deadline: Duration,
+    /// The invocation that the calls are made for.
+    within: Option<u64>,
 }
 
 impl NodeApi {
     pub(crate) fn new(handle: Arc<Handle>) -> Self {
-        Self { handle, deadline: DEFAULT_DEADLINE }
+        Self { handle, deadline: DEFAULT_DEADLINE, within: None }
+    }
+
+    /// For calls that are made to answer an invocation.
+    pub(crate) fn within(handle: Arc<Handle>, invocation_id: u64) -> Self {
+        Self { within: Some(invocation_id), ..Self::new(handle) }
     }
 
     /// The same connection with another deadline for each call (30 seconds if not set).
@@ -54,7 +63,7 @@ impl NodeApi {
     /// ```
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { handle: Arc::clone(&self.handle), deadline }
+        Self { deadline, ..self.clone() }
     }
 
     /// Makes a call and waits for its reply, at most until the deadline.
@@ -71,7 +80,11 @@ impl NodeApi {
         };
         let mut waiter = self.handle.pending().register().map_err(closed)?;
         let request = RequestMessage { correlation_id: waiter.id(), payload: call.into_payload() };
-        let frame = encode_frame(&HostMessage::Request(request))
+        let message = match self.within {
+            Some(invocation_id) => HostMessage::RequestWithin(RequestWithin { invocation_id, request }),
+            None => HostMessage::Request(request),
+        };
+        let frame = encode_frame(&message)
             .map_err(|error| SdkError::Unsendable { call: C::NAME, problem: error.to_string() })?;
         self.check_size(C::NAME, frame.len())?;
         self.handle.send(frame).map_err(closed)?;

@@ -3,7 +3,7 @@
 mod fake_host;
 
 use cofferdam_protocol::{AnswerMessage, HostMessage, InvocationMessage, ModuleFault};
-use cofferdam_sdk::{Bytes, INTERNAL_ERROR, InvocationPayload, ModuleMessage};
+use cofferdam_sdk::{Bytes, INTERNAL_ERROR, InvocationPayload, ModuleMessage, ResponsePayload};
 use fake_host::{LIMITS, Session, connected};
 
 fn ping(invocation_id: u64, deadline_ms: u32) -> ModuleMessage {
@@ -40,6 +40,26 @@ async fn an_invocation_that_is_dropped_is_answered_with_a_fault() {
     drop(integration.invocation_receiver().recv().await);
     let fault = answered(&mut session).await.result.unwrap_err();
     assert_eq!((fault.code, fault.message.as_str()), (INTERNAL_ERROR, "the module gave no answer"));
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_to_answer_says_so() {
+    let (integration, mut session) = connected(LIMITS).await;
+    session.send(ping(7, 1000)).await;
+    let invocation = integration.invocation_receiver().recv().await.unwrap();
+    let node = invocation.node_api().unwrap();
+    let asking = tokio::spawn(async move { node.get_block_height().await });
+    let Some(HostMessage::RequestWithin(within)) = session.next().await else { panic!("not within") };
+    assert_eq!(within.invocation_id, 7);
+    session.answer(within.request.correlation_id, Ok(ResponsePayload::GetBlockHeight(9))).await;
+    assert_eq!(asking.await.unwrap().unwrap(), 9);
+
+    let outside = integration.node_api();
+    let asking = tokio::spawn(async move { outside.get_block_height().await });
+    let request = session.next_request().await;
+    session.answer(request.correlation_id, Ok(ResponsePayload::GetBlockHeight(9))).await;
+    asking.await.unwrap().unwrap();
+    invocation.answer("1").unwrap();
 }
 
 #[tokio::test]

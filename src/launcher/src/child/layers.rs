@@ -10,9 +10,6 @@ use super::plan::{Failure, Groups, Plan};
 use crate::step::Step;
 use crate::sys::child as kernel;
 
-/// Files of the child before exec, and of the program until it sets its own mask: for the owner alone.
-const OWNER_ONLY: usize = 0o077;
-
 /// The kernel's _NSIG.
 const LAST_SIGNAL: libc::c_int = 64;
 
@@ -80,8 +77,8 @@ pub(super) fn new_session() -> Result<Session, Failure> {
     Ok(Session(()))
 }
 
-pub(super) fn reset_process() -> Result<Process, Failure> {
-    kernel::umask(OWNER_ONLY);
+pub(super) fn reset_process(plan: &Plan) -> Result<Process, Failure> {
+    kernel::umask(plan.file_mode_mask);
     // CLONE_CLEAR_SIGHAND reset the handlers, but what was ignored stays ignored: SIGPIPE by Rust, others perhaps
     // by the shell that started the launcher.
     for signal in (1..=LAST_SIGNAL).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
@@ -112,8 +109,8 @@ pub(super) fn join_namespaces(plan: &Plan) -> Result<Namespaces, Failure> {
 /// The user namespace comes last of all: the others stay owned by the launcher's, so that even a full set of
 /// Linux capabilities in the module's own would mean nothing to them.
 pub(super) fn take_identity(plan: &Plan, _joined: &Namespaces) -> Result<Identity, Failure> {
-    if plan.groups == Groups::Drop {
-        kernel::drop_groups().map_err(at(Step::DropGroups))?;
+    if let Groups::Only(groups) = &plan.groups {
+        kernel::set_groups(groups).map_err(at(Step::DropGroups))?;
     }
     kernel::setns(plan.namespaces.user.as_fd(), libc::CLONE_NEWUSER).map_err(at(Step::JoinUserNamespace))?;
     kernel::setresgid(plan.inside_id).map_err(at(Step::SetIdentity))?;

@@ -25,7 +25,7 @@ pub(crate) extern "C" fn run(plan: &Plan) -> ! {
 
 fn confine_and_execute(plan: &Plan) -> Result<Infallible, Failure> {
     let session = layers::new_session()?;
-    let process = layers::reset_process()?;
+    let process = layers::reset_process(plan)?;
     let cgroup = layers::enter_cgroup(plan)?;
     let namespaces = layers::join_namespaces(plan)?;
     let identity = layers::take_identity(plan, &namespaces)?;

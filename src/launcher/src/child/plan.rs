@@ -29,10 +29,10 @@ pub(crate) struct JoinedNamespaces {
 }
 
 /// What becomes of supplementary groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Groups {
-    /// The launcher may drop them.
-    Drop,
+    /// It has these and no others: none, or the core those of modules whose files it reads and writes for them.
+    Only(Vec<u32>),
     /// A rootless launcher may not: setgroups(2) is denied in its user namespace (user_namespaces(7)).
     Keep,
 }
@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) namespaces: JoinedNamespaces,
     pub(crate) hostname: CString,
     pub(crate) groups: Groups,
+    /// What the modes of new files lack (umask(2)).
+    pub(crate) file_mode_mask: usize,
     /// User and group id inside the user namespace.
     pub(crate) inside_id: u32,
     /// Resource numbers and values.

@@ -26,6 +26,12 @@ pub(super) fn binds(loaded: &Loaded) -> Vec<Bind<'_>> {
         inside: &data.inside,
         access: data.access,
     }];
+    binds.extend(loaded.profile.module_files.iter().zip(&loaded.module_files).map(|(rule, files)| Bind {
+        path: &files.path,
+        source: &files.directory,
+        inside: &rule.inside,
+        access: rule.access,
+    }));
     binds.extend(loaded.profile.libraries.iter().zip(&loaded.libraries).map(|(rule, source)| Bind {
         path: Path::new(&rule.inside),
         source,

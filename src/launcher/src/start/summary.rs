@@ -1,10 +1,41 @@
 //! A start in one line, for the operator.
 
-use cofferdam_policy::profile::Verdict;
+use cofferdam_policy::profile::{Profile, SyscallRules, Verdict};
+
+use crate::host::Enforced;
 
 use super::{Launcher, Loaded, Running};
 
 impl Launcher {
+    /// The layers that confine a subject here, for the audit log.
+    pub(crate) fn layers_in_force(&self, loaded: &Loaded) -> Vec<String> {
+        let namespaces = loaded.profile.namespaces.iter();
+        let namespaces: Vec<_> = namespaces.map(|rule| rule.namespace.as_str()).collect();
+        let mut layers = vec![
+            format!("namespaces {}", namespaces.join(" ")),
+            "mounts".to_owned(),
+            "fds".to_owned(),
+            "rlimits".to_owned(),
+            "caps none".to_owned(),
+            format!("seccomp {} calls", allowed_calls(&loaded.profile)),
+        ];
+        if self.host.landlock_abi > 0 {
+            layers.push(format!("landlock abi {}", self.host.landlock_abi));
+        }
+        if self.host.memory_deny_write_execute == Enforced::Yes {
+            layers.push("memory_deny_write_execute".to_owned());
+        }
+        if self.cgroups.is_some() {
+            layers.push("cgroup".to_owned());
+        }
+        layers
+    }
+
+    /// The layers that this host does not have.
+    pub(crate) fn layers_missing(&self) -> Vec<String> {
+        self.layers.missing().map(|layer| layer.as_str().to_owned()).collect()
+    }
+
     /// A running subject's confinement in one line, for the operator.
     pub(crate) fn confinement(&self, loaded: &Loaded, running: &Running) -> String {
         let profile = &loaded.profile;
@@ -13,12 +44,7 @@ impl Launcher {
             0 => "NO landlock".to_owned(),
             abi => format!("landlock abi {abi}"),
         };
-        let allowed = profile
-            .syscalls
-            .rules
-            .values()
-            .filter(|rules| rules.clauses.iter().any(|clause| clause.verdict == Verdict::Allow))
-            .count();
+        let allowed = allowed_calls(profile);
         let limits = &profile.limits;
         let cgroup = match &running.cgroup {
             Some(cgroup) => format!(
@@ -39,4 +65,11 @@ impl Launcher {
             hash.get(..16).unwrap_or(&hash)
         )
     }
+}
+
+/// How many system calls are allowed, some of them with certain arguments only.
+fn allowed_calls(profile: &Profile) -> usize {
+    let is_allowed =
+        |rules: &&SyscallRules| rules.clauses.iter().any(|clause| clause.verdict == Verdict::Allow);
+    profile.syscalls.rules.values().filter(is_allowed).count()
 }

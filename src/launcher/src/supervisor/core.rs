@@ -10,11 +10,13 @@ use cofferdam_control::{Ask, CoreSettings, Report, RpcCredentials, shorten};
 use nix::sys::signalfd::SignalFd;
 
 use super::control::{ControlLink, Heard};
+use super::modules::launch;
 use super::shutdown::Stopping;
 use super::subject::{Buried, Subject};
 use super::wait::{Ready, Who};
 use super::{RunningCore, Supervisor};
 use crate::error::{Error, file};
+use crate::interface::Interface;
 use crate::log::{self, CORE_RATE};
 use crate::sys::parent::Reap;
 
@@ -31,7 +33,7 @@ impl Supervisor {
     pub(super) fn start_core(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         let prepared = self.launcher.prepare(&self.core.loaded)?;
-        let running = self.launcher.launch(prepared)?;
+        let running = launch(&mut self.launcher, &mut self.audit, &self.core.loaded, prepared)?;
         let profile = self.core.loaded.profile();
         let policy = profile.syscalls.clone();
         let memory = profile.limits.memory_bytes.value;
@@ -43,10 +45,15 @@ impl Supervisor {
             modules: self.roster.clone(),
             node: self.node.clone(),
             restart: self.restart_policy(),
-            settings: CoreSettings { interface: None, lightning: None, redact_peers: false },
+            settings: CoreSettings {
+                interface: self.interface.as_ref().map(|interface| interface.announced().clone()),
+                lightning: self.config.modules.lightning.clone(),
+                redact_peers: self.config.redact_peers,
+            },
         };
+        let listener = self.interface.as_ref().map(Interface::listener).transpose()?;
         // Like any report: a core that does not take it is killed, and not left behind.
-        self.report(&roster, None);
+        self.report(&roster, listener);
         Ok(())
     }
 
@@ -79,8 +86,8 @@ impl Supervisor {
                     }
                 }
                 Ready::Denial(who) => {
-                    if let Some(subject) = self.subject_mut(&who) {
-                        subject.answer(now);
+                    if let Some(denial) = self.subject_mut(&who).and_then(|subject| subject.answer(now)) {
+                        self.audit.denial(who.label(), denial, now);
                     }
                 }
                 Ready::ListenerClosed(who) => {
@@ -121,7 +128,7 @@ impl Supervisor {
                 self.report(&Report::Credentials { credentials }, None);
             }
             Ask::Denied { module, call, needs, more } => {
-                log::line(module.as_str(), &format!("refused {call}: needs {needs} (and {more} more)"));
+                self.audit.refused(module.as_str(), &call, &needs, more, now);
             }
             Ask::Stopped => self.core_has_stopped(now),
         }
@@ -144,8 +151,9 @@ impl Supervisor {
             Buried::StillRunning(subject) => {
                 self.core.running = Some(RunningCore { subject: *subject, link, since, serves });
             }
-            Buried::Ended(end) => {
+            Buried::Ended(end, limits) => {
                 log::line("core", &end.to_string());
+                self.audit.end("core", &end, limits, now);
                 self.stop_all_modules();
                 if self.stopping == Stopping::No {
                     self.schedule_core(now, since);

@@ -15,7 +15,9 @@ use cofferdam_config::Config;
 use cofferdam_control::{NodeSettings, Restart, RosterEntry};
 use cofferdam_manifest::ModuleName;
 
+use crate::audit::Audit;
 use crate::error::Error;
+use crate::interface::Interface;
 use crate::log;
 use crate::start::{Launcher, Loaded, Prepared};
 use control::ControlLink;
@@ -25,9 +27,11 @@ use subject::Subject;
 /// What the supervisor runs.
 pub(crate) struct Supervisor {
     launcher: Launcher,
+    audit: Audit,
     config: Config,
     roster: Vec<RosterEntry>,
     node: NodeSettings,
+    interface: Option<Interface>,
     modules: BTreeMap<ModuleName, Module>,
     core: Core,
     stopping: Stopping,
@@ -68,9 +72,11 @@ struct RunningCore {
 /// What a supervisor is made of.
 pub(crate) struct Parts {
     pub(crate) launcher: Launcher,
+    pub(crate) audit: Audit,
     pub(crate) config: Config,
     pub(crate) roster: Vec<RosterEntry>,
     pub(crate) node: NodeSettings,
+    pub(crate) interface: Option<Interface>,
     pub(crate) modules: BTreeMap<ModuleName, Module>,
     pub(crate) core: Loaded,
 }
@@ -79,9 +85,11 @@ impl Supervisor {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             launcher: parts.launcher,
+            audit: parts.audit,
             config: parts.config,
             roster: parts.roster,
             node: parts.node,
+            interface: parts.interface,
             modules: parts.modules,
             core: Core { loaded: parts.core, running: None, crashes: 0, restart_at: None },
             stopping: Stopping::No,
@@ -93,9 +101,12 @@ impl Supervisor {
     /// # Errors
     /// When the core cannot be started, or the launcher itself cannot go on.
     pub(crate) fn run(mut self, signals: &nix::sys::signalfd::SignalFd) -> Result<(), Error> {
+        self.audit.start()?;
         let outcome = self.run_until_stopped(signals);
         let ended = self.end_everything();
-        outcome.and(ended)
+        let outcome = outcome.and(ended);
+        self.audit.stop(&outcome);
+        outcome
     }
 
     fn run_until_stopped(&mut self, signals: &nix::sys::signalfd::SignalFd) -> Result<(), Error> {

@@ -7,8 +7,10 @@ use cofferdam_manifest::ModuleName;
 
 use super::Supervisor;
 use super::subject::{Buried, Subject};
+use crate::audit::Audit;
 use crate::error::Error;
 use crate::log::{self, MODULE_RATE};
+use crate::start::{Launcher, Loaded, Prepared, Running};
 use crate::sys::parent::Reap;
 
 impl Supervisor {
@@ -42,7 +44,8 @@ impl Supervisor {
             Some(prepared) => prepared,
             None => self.launcher.prepare(&module.loaded).map_err(|error| error.to_string())?,
         };
-        let running = self.launcher.launch(prepared).map_err(|error| error.to_string())?;
+        let running = launch(&mut self.launcher, &mut self.audit, &module.loaded, prepared)
+            .map_err(|error| error.to_string())?;
         let confinement = self.launcher.confinement(&module.loaded, &running);
         let profile = module.loaded.profile();
         let (policy, memory) = (profile.syscalls.clone(), profile.limits.memory_bytes.value);
@@ -81,8 +84,9 @@ impl Supervisor {
         let Some(subject) = module.running.take() else { return Ok(()) };
         match subject.bury(Reap::Now, now)? {
             Buried::StillRunning(subject) => module.running = Some(*subject),
-            Buried::Ended(end) => {
+            Buried::Ended(end, limits) => {
                 log::line(name.as_str(), &end.to_string());
+                self.audit.end(name.as_str(), &end, limits, now);
                 self.report(&Report::Exited { module: name.clone(), end }, None);
                 self.prepare_again();
             }
@@ -98,4 +102,22 @@ impl Supervisor {
             self.prepare_modules();
         }
     }
+}
+
+/// Records the launch and then does it: in the log stands at least what was started.
+pub(super) fn launch(
+    launcher: &mut Launcher,
+    audit: &mut Audit,
+    loaded: &Loaded,
+    prepared: Prepared,
+) -> Result<Running, Error> {
+    if let Err(error) = audit.launch(launcher, loaded) {
+        let _first_error_counts = Launcher::discard(prepared);
+        return Err(error);
+    }
+    let launched = launcher.launch(prepared);
+    if let Err(error) = &launched {
+        audit.not_started(loaded.profile().subject.label(), error);
+    }
+    launched
 }

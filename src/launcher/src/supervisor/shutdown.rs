@@ -86,6 +86,7 @@ impl Supervisor {
     }
 
     pub(super) fn meet_deadlines(&mut self, now: Instant) {
+        self.audit.write_counts(now);
         match self.stopping {
             Stopping::No => {
                 if self.core.restart_at.is_some_and(|at| at <= now) && self.no_module_runs() {
@@ -126,7 +127,10 @@ impl Supervisor {
         for (name, mut subject) in modules.into_iter().chain(core) {
             subject.kill();
             match subject.bury(Reap::Wait, now) {
-                Ok(Buried::Ended(end)) => log::line(&name, &end.to_string()),
+                Ok(Buried::Ended(end, limits)) => {
+                    log::line(&name, &end.to_string());
+                    self.audit.end(&name, &end, limits, now);
+                }
                 Ok(Buried::StillRunning(_)) => {}
                 Err(error) => outcome = Err(error),
             }

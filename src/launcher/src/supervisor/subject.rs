@@ -3,11 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use cofferdam_audit::{Argument, Denial, Verdict as Met};
 use cofferdam_control::End;
 use cofferdam_policy::profile::{SyscallPolicy, Verdict};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
+use crate::audit::limits_met;
 use crate::cgroup::Cgroup;
 use crate::denial::{call_name, kernel_errno, sentence};
 use crate::error::{Error, system};
@@ -110,14 +112,17 @@ impl Subject {
         }
     }
 
-    /// Answers one waiting call, and logs it.
-    pub(crate) fn answer(&mut self, now: Instant) {
-        let Some(listener) = &self.listener else { return };
+    /// Answers one waiting call, logs it, and says what the audit log is to hold of it.
+    pub(crate) fn answer(&mut self, now: Instant) -> Option<Denial> {
+        let listener = self.listener.as_ref()?;
         let notification = match notify::receive(listener.as_fd()) {
             Ok(notification) => notification,
             // The caller was killed while it waited, or a signal came: nothing waits any more.
-            Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => return,
-            Err(_) => return self.close_listener(),
+            Err(Errno::ENOENT | Errno::EINTR | Errno::EAGAIN) => return None,
+            Err(_) => {
+                self.close_listener();
+                return None;
+            }
         };
         let _counted = self.answers.take(now);
         let verdict = self.verdict(&notification);
@@ -133,6 +138,7 @@ impl Subject {
             Verdict::Allow => self.refuse(&notification, Errno::EPERM),
         }
         self.report(&notification, verdict, now);
+        Some(denial(&notification, verdict))
     }
 
     fn verdict(&self, notification: &Notification) -> Verdict {
@@ -205,12 +211,16 @@ impl Subject {
             log::line(&self.label, &format!("denied: {} more system calls", self.unreported));
         }
         let end = self.end(ended);
+        // The process's own time counts no more; what its cgroup counted does.
+        let usage = self.cgroup.as_ref().and_then(|cgroup| cgroup.usage(0).ok());
+        let lost = self.stdout.lost().saturating_add(self.stderr.lost());
+        let limits = limits_met(&end, usage.as_ref(), lost);
         if let Some(cgroup) = self.cgroup.take()
             && let Err(error) = cgroup.remove()
         {
             log::error(&self.label, &error);
         }
-        Ok(Buried::Ended(end))
+        Ok(Buried::Ended(end, limits))
     }
 
     fn end(&self, ended: Ended) -> End {
@@ -231,9 +241,24 @@ impl Subject {
     }
 }
 
+/// A refused call as the audit log holds it.
+fn denial(notification: &Notification, verdict: Verdict) -> Denial {
+    Denial::Syscall {
+        name: call_name(notification.number).into(),
+        number: notification.number,
+        arguments: notification.arguments.map(Argument),
+        verdict: match verdict {
+            Verdict::Kill => Met::Killed,
+            Verdict::Refuse(errno) | Verdict::Quiet(errno) => Met::Refused(errno.as_str().into()),
+            Verdict::Allow => Met::Refused("EPERM".into()),
+        },
+    }
+}
+
 /// What became of a subject that was to be buried.
 pub(crate) enum Buried {
-    Ended(End),
+    /// How it ended, and the limits that it met.
+    Ended(End, Vec<Denial>),
     StillRunning(Box<Subject>),
 }
 

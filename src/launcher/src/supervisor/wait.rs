@@ -19,6 +19,16 @@ pub(super) enum Who {
     Module(ModuleName),
 }
 
+impl Who {
+    /// The name in logs.
+    pub(super) fn label(&self) -> &str {
+        match self {
+            Self::Core => "core",
+            Self::Module(name) => name.as_str(),
+        }
+    }
+}
+
 /// What is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ready {
@@ -40,7 +50,9 @@ impl Supervisor {
     /// Waits until something is ready or a deadline has come.
     pub(super) fn wait(&mut self, signals: &SignalFd) -> Result<Vec<Ready>, Error> {
         let now = Instant::now();
-        let mut timeout = self.next_deadline().map(|at| at.saturating_duration_since(now));
+        let deadlines = [self.next_deadline(), self.audit.next_counts()];
+        let next = deadlines.into_iter().flatten().min();
+        let mut timeout = next.map(|at| at.saturating_duration_since(now));
         let pauses = self.subjects_mut().filter_map(|(_, subject)| subject.refill(now)).min();
         let asks = self.core.running.as_mut().and_then(|core| core.link.refill(now));
         for pause in [pauses, asks].into_iter().flatten() {

@@ -86,10 +86,10 @@ pub(crate) fn sethostname(name: &CStr) -> Outcome {
     unsafe { syscall!(Sysno::sethostname, name.as_ptr(), length) }.map(drop_value)
 }
 
-/// Drops every supplementary group. setgroups(2).
-pub(crate) fn drop_groups() -> Outcome {
-    // SAFETY: with a count of 0 the kernel does not read the pointer.
-    unsafe { syscall!(Sysno::setgroups, 0_usize, 0_usize) }.map(drop_value)
+/// Sets the supplementary groups, of which there may be none. setgroups(2).
+pub(crate) fn set_groups(groups: &[u32]) -> Outcome {
+    // SAFETY: pointer and count are those of one live slice of the kernel's gid_t.
+    unsafe { syscall!(Sysno::setgroups, groups.len(), groups.as_ptr().addr()) }.map(drop_value)
 }
 
 /// Sets real, effective and saved group id. setresgid(2), for this thread only, which is the process.

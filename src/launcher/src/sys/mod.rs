@@ -11,3 +11,4 @@ pub(crate) mod clone;
 pub(crate) mod image;
 pub(crate) mod notify;
 pub(crate) mod parent;
+pub(crate) mod trial;

@@ -1,0 +1,215 @@
+//! What the launcher writes to the audit log. It decides one thing: what cannot be recorded is not launched. Everything
+//! else that cannot be written is said to the operator, counted, and told by the log itself later.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Instant;
+
+use cofferdam_audit::{Admission, Denial, Hash, Limit, Log, RateLimit, Record, Rotation, Text, location};
+use cofferdam_control::{End, Usage};
+use cofferdam_installation::Installed;
+use cofferdam_manifest::Manifest;
+use cofferdam_policy::page::render_json;
+
+use crate::error::{Error, file};
+use crate::identity::make_directory;
+use crate::log;
+use crate::start::{Launcher, Loaded};
+
+/// The longest config or manifest, as when it is parsed.
+const MAX_FILE_BYTES: u64 = 1024 * 1024 + 1;
+
+/// The open log, and what is counted for it.
+pub(crate) struct Audit {
+    log: Log,
+    rate: RateLimit,
+    config: Hash,
+    manifests: BTreeMap<String, Hash>,
+}
+
+impl Audit {
+    /// Opens the log below the state directory, to go on with it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or when its last line is not what was written.
+    pub(crate) fn open(state_dir: &Path, config: &Path) -> Result<Self, Error> {
+        let path = location(state_dir);
+        if let Some(folder) = path.parent() {
+            make_directory(folder, 0o700)?;
+        }
+        let log = Log::open(&path, Rotation::default()).map_err(Error::Audit)?;
+        let config = Hash::of(&read(config)?);
+        Ok(Self { log, rate: RateLimit::default(), config, manifests: BTreeMap::new() })
+    }
+
+    /// Takes the hash of a module's manifest: of the bytes that say what was parsed, and of no others.
+    pub(crate) fn know(&mut self, installed: &Installed) -> Result<(), Error> {
+        let path = installed.directory.join("module.toml");
+        let bytes = read(&path)?;
+        let parsed = std::str::from_utf8(&bytes).ok().and_then(|text| Manifest::parse("", text).ok());
+        if parsed.as_ref() != Some(&installed.manifest) {
+            let cause = std::io::Error::other("it was changed while cofferdam started");
+            return Err(file("read the manifest again", path, "start again")(cause));
+        }
+        self.manifests.insert(installed.manifest.name().to_string(), Hash::of(&bytes));
+        Ok(())
+    }
+
+    /// Writes that Cofferdam begins to run.
+    pub(crate) fn start(&mut self) -> Result<(), Error> {
+        let version = Text::new(env!("CARGO_PKG_VERSION"));
+        self.log.append(&Record::Start { version, config_sha256: self.config }).map_err(Error::Audit)?;
+        log::line("launcher", &format!("audit log begins with head {}", self.log.head()));
+        Ok(())
+    }
+
+    /// Writes that Cofferdam has stopped, and the head that proves later what was written until now.
+    pub(crate) fn stop(&mut self, outcome: &Result<(), Error>) {
+        let reason = outcome.as_ref().map_or_else(ToString::to_string, |()| "asked to".to_owned());
+        self.write(&Record::Stop { reason: reason.into() });
+        log::line("launcher", &format!("audit log ends with head {}", self.log.head()));
+    }
+
+    /// Writes that a subject is launched, before it is.
+    ///
+    /// # Errors
+    /// When that cannot be written: then it must not be launched.
+    pub(crate) fn launch(&mut self, launcher: &Launcher, loaded: &Loaded) -> Result<(), Error> {
+        let profile = loaded.profile();
+        let label = profile.subject.label();
+        let texts = |texts: Vec<String>| texts.into_iter().map(Text::from).collect();
+        let record = Record::Launch {
+            subject: label.into(),
+            manifest_sha256: self.manifests.get(label).copied(),
+            program_sha256: Hash::from(loaded.program_hash()),
+            profile_sha256: Hash::of(render_json(profile, &[], &[]).as_bytes()),
+            layers: texts(launcher.layers_in_force(loaded)),
+            weakened_by: texts(launcher.layers_missing()),
+            granted: profile.granted.iter().map(|capability| capability.as_str().into()).collect(),
+        };
+        self.log.append(&record).map_err(Error::Audit)
+    }
+
+    /// Writes that a launch which was announced did not happen.
+    pub(crate) fn not_started(&mut self, subject: &str, error: &Error) {
+        let reason = error.to_string().into();
+        self.write(&Record::Exit { subject: subject.into(), end: "not_started".into(), reason });
+    }
+
+    /// Writes or counts a denial.
+    pub(crate) fn denial(&mut self, subject: &str, what: Denial, now: Instant) {
+        let subject = Text::new(subject);
+        match self.rate.admit(&subject, &what.key(), now) {
+            Admission::Write => self.write(&Record::Denial { subject, what }),
+            Admission::Count => {}
+        }
+    }
+
+    /// Writes or counts a call that the core refused, and counts those that it stands for.
+    pub(crate) fn refused(&mut self, module: &str, call: &str, needs: &str, more: u64, now: Instant) {
+        let what = Denial::Api { call: call.into(), needs: needs.into() };
+        self.rate.count(&module.into(), &what.key(), more, now);
+        self.denial(module, what, now);
+    }
+
+    /// Writes how a subject ended, after what it was denied and is only counted so far.
+    pub(crate) fn end(&mut self, subject: &str, end: &End, limits: Vec<Denial>, now: Instant) {
+        for what in limits {
+            self.denial(subject, what, now);
+        }
+        let subject = Text::new(subject);
+        if let Some(counted) = self.rate.ended(&subject) {
+            self.write(&counted);
+        }
+        let word = match end {
+            End::Exited { .. } => "exited",
+            End::Signaled { .. } => "signaled",
+            End::Stopped => "stopped",
+            End::OutOfMemory { .. } => "out_of_memory",
+            End::Forbidden { .. } => "forbidden",
+        };
+        self.write(&Record::Exit { subject, end: word.into(), reason: end.to_string().into() });
+    }
+
+    /// Writes the counts that have waited long enough.
+    pub(crate) fn write_counts(&mut self, now: Instant) {
+        for counted in self.rate.due(now) {
+            self.write(&counted);
+        }
+    }
+
+    /// When there are counts to write.
+    pub(crate) fn next_counts(&self) -> Option<Instant> {
+        self.rate.next_due()
+    }
+
+    fn write(&mut self, record: &Record) {
+        if let Err(error) = self.log.append(record) {
+            log::error("launcher", &error);
+        }
+    }
+}
+
+/// The limits that a subject met while it ran, from the last look at its cgroup and its output.
+pub(crate) fn limits_met(end: &End, usage: Option<&Usage>, lost_lines: u64) -> Vec<Denial> {
+    let met = |which, detail: String| Denial::Limit { which, detail: detail.into() };
+    let mut limits = Vec::new();
+    if let End::OutOfMemory { limit_bytes } = end {
+        limits.push(met(Limit::Memory, format!("it needed more than {limit_bytes} bytes")));
+    }
+    if let Some(Usage { task_limit_hits, throttled_us, .. }) = usage {
+        if *task_limit_hits > 0 {
+            let detail = format!("{task_limit_hits} times it could not start a thread or a process");
+            limits.push(met(Limit::Tasks, detail));
+        }
+        if *throttled_us > 0 {
+            limits.push(met(Limit::Cpu, format!("it waited for {throttled_us} microseconds")));
+        }
+    }
+    if lost_lines > 0 {
+        limits.push(met(Limit::Output, format!("{lost_lines} lines that it printed were not shown")));
+    }
+    limits
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)).map_err(file(
+        "read again",
+        path,
+        "check its permissions",
+    ))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn which(end: &End, usage: Option<&Usage>, lost_lines: u64) -> Vec<Limit> {
+        let limits = limits_met(end, usage, lost_lines);
+        let which = |denial: &Denial| {
+            if let Denial::Limit { which, .. } = denial { Some(*which) } else { None }
+        };
+        limits.iter().filter_map(which).collect()
+    }
+
+    #[test]
+    fn only_limits_that_were_met_are_told() {
+        let usage = Usage {
+            memory_bytes: 1,
+            cpu_us: 1,
+            tasks: 1,
+            memory_limit_hits: 0,
+            task_limit_hits: 0,
+            throttled_us: 0,
+        };
+        assert_eq!(which(&End::Stopped, Some(&usage), 0), []);
+        assert_eq!(which(&End::Stopped, None, 0), []);
+        let all = Usage { task_limit_hits: 1, throttled_us: 1, ..usage };
+        let met = which(&End::OutOfMemory { limit_bytes: 1 }, Some(&all), 1);
+        assert_eq!(met, [Limit::Memory, Limit::Tasks, Limit::Cpu, Limit::Output]);
+    }
+}

@@ -1,0 +1,117 @@
+//! `cofferdam-launcher doctor`: finds out by doing what this host lets the launcher enforce, and hands the facts
+//! to `cofferdam doctor`, which judges them and says what to do.
+//!
+//! Every trial runs in a forked child, but the last ones, which settle this process as the launcher settles: the
+//! cgroup of a user can be divided by a process that is alone in it only. It never starts a module, changes no
+//! setting of the host, and removes what it makes.
+
+mod cgroups;
+mod directories;
+mod kernel;
+mod report;
+mod settings;
+mod trial;
+mod walls;
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+
+use cofferdam_config::{Config, Sandbox};
+use cofferdam_installation::Installation;
+use nix::unistd::geteuid;
+
+use crate::error::Error;
+use crate::host::{Host, close_on_exec_all, modules_for_descriptors};
+
+pub(crate) use report::hand_over;
+use trial::{Found, in_child};
+
+/// What the operator chose on the command line.
+#[derive(Debug, Clone)]
+pub struct DoctorOptions {
+    /// The config; `None`: that of a host without one.
+    pub config: Option<PathBuf>,
+    /// `cofferdam`, beside the launcher.
+    pub tool: PathBuf,
+    /// What the tool is told besides: how to print.
+    pub arguments: Vec<std::ffi::OsString>,
+}
+
+/// One thing that was tried, and what was found.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    /// Its name, as `cofferdam doctor` knows it.
+    pub(crate) name: String,
+    /// What was seen; or why it cannot be had.
+    pub(crate) found: Found,
+}
+
+/// Tries everything and becomes `cofferdam doctor`, which reads the facts from its standard input.
+///
+/// # Errors
+/// When the config is wrong, or the tool cannot be started.
+pub fn doctor(options: &DoctorOptions) -> Result<Infallible, Error> {
+    close_on_exec_all()?;
+    let config = config(options)?;
+    let mut facts = settings::read();
+    facts.extend(in_children(&config));
+    facts.extend(settled(&config.sandbox));
+    let lines: Vec<String> = facts.iter().map(report::line).collect();
+    hand_over(&options.tool, &options.arguments, &lines)
+}
+
+fn config(options: &DoctorOptions) -> Result<Config, Error> {
+    let Some(path) = &options.config else {
+        let base = std::env::current_dir().map_err(crate::error::file("find", "the current folder", ""))?;
+        return Config::default().resolve_paths(&base).map_err(|error| Error::Document(error.to_string()));
+    };
+    let installation = Installation::read(path).map_err(|error| Error::Document(error.to_string()))?;
+    Ok(installation.config)
+}
+
+fn in_children(config: &Config) -> Vec<Fact> {
+    let mut facts: Vec<Fact> = Vec::new();
+    let mut tried = |name: &str, trial: &dyn Fn() -> Found| {
+        facts.push(Fact { name: name.to_owned(), found: in_child(trial) });
+    };
+    for (name, trial) in kernel::TRIALS.into_iter().chain(walls::TRIALS) {
+        tried(name, &trial);
+    }
+    if geteuid().is_root() {
+        tried("uids", &|| directories::uids(config.sandbox.uid_base));
+    }
+    for (name, path) in [("state_dir", &config.state_dir), ("data_dir", &config.modules.data_dir)] {
+        tried(name, &|| directories::usable(path));
+        tried(&format!("{name}_lasts"), &|| directories::lasts(path));
+    }
+    facts
+}
+
+/// What only a process that has settled as the launcher can find out. Nothing else is done after it.
+fn settled(sandbox: &Sandbox) -> Vec<Fact> {
+    let told = |name: &str, found: Found| Fact { name: name.to_owned(), found };
+    let host = Host::settle();
+    let descriptors = modules_for_descriptors()
+        .map_err(|error| error.to_string())
+        .and_then(|modules| directories::enough_descriptors(modules));
+    let cgroup = cgroups::limited(&sandbox.cgroup_root);
+    let settled = host.map(|_| "this process has settled as the launcher does".to_owned());
+    vec![
+        told("settle", settled.map_err(|error| error.to_string())),
+        told("descriptors", descriptors),
+        told("cgroup", cgroup),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_trials_have_one_name() {
+        let names: BTreeSet<&str> =
+            kernel::TRIALS.iter().chain(&walls::TRIALS).map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), kernel::TRIALS.len() + walls::TRIALS.len());
+    }
+}

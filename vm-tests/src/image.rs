@@ -1,0 +1,176 @@
+//! Writes the guest's initial memory file system: a cpio archive of programs and files. It holds no device and no module
+//! of the kernel. Kernel: Documentation/driver-api/early-userspace/buffer-format.rst
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use cpio::newc::{Builder, ModeFileType, trailer};
+
+use crate::guest::INIT;
+use crate::plan::{FACTS, PLAN, Plan};
+
+/// What is larger does not fit into the guest's memory beside its tests.
+const MAX_BYTES: u64 = 200 * 1024 * 1024;
+
+/// Folders of the workspace whose data files tests read.
+const DATA_FOLDERS: [&str; 3] = ["modules", "policies", "tests"];
+
+/// What a data file's name ends with.
+const DATA_FILES: [&str; 3] = ["toml", "txt", "json"];
+
+/// What goes into the guest.
+#[derive(Debug, Default)]
+pub(crate) struct Image {
+    /// By their paths in the guest.
+    files: BTreeMap<PathBuf, Content>,
+}
+
+#[derive(Debug)]
+struct Content {
+    source: PathBuf,
+    mode: u32,
+}
+
+impl Image {
+    /// An image with what every guest needs; `init` is this program as cargo built it last. `work` keeps what is made
+    /// for it.
+    pub(crate) fn new(init: &Path, work: &Path) -> Result<Self> {
+        let mut image = Self::default();
+        let busybox = find_program("busybox").context("busybox not found: apt-get install busybox-static")?;
+        image.add("/bin/busybox".as_ref(), &busybox, 0o755);
+        image.add_program(init, INIT.as_ref(), work)?;
+        let facts = work.join("facts");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest/facts.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&facts).arg(source);
+        run(&mut compiler)?;
+        image.add(FACTS.as_ref(), &facts, 0o755);
+        Ok(image)
+    }
+
+    /// Adds a program without what only a debugger needs.
+    pub(crate) fn add_program(&mut self, program: &Path, place: &Path, work: &Path) -> Result<()> {
+        let stripped = work.join(format!("stripped-{}", self.files.len()));
+        run(Command::new("strip").arg("-o").arg(&stripped).arg(program))?;
+        self.add(place, &stripped, 0o755);
+        Ok(())
+    }
+
+    /// Adds the workspace's data files, where the tests look for them.
+    pub(crate) fn add_data(&mut self, workspace: &Path) -> Result<()> {
+        DATA_FOLDERS.iter().try_for_each(|folder| self.add_folder(&workspace.join(folder)))
+    }
+
+    fn add_folder(&mut self, folder: &Path) -> Result<()> {
+        for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                self.add_folder(&path)?;
+            } else if path.extension().is_some_and(|kind| DATA_FILES.iter().any(|data| kind == *data)) {
+                self.add(&path, &path, 0o644);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, place: &Path, source: &Path, mode: u32) {
+        self.files.insert(place.to_owned(), Content { source: source.to_owned(), mode });
+    }
+
+    /// Writes the archive, with this plan.
+    pub(crate) fn write(&self, plan: &Plan, archive: &Path) -> Result<()> {
+        let mut output = io::BufWriter::new(File::create(archive)?);
+        for folder in folders(self.files.keys().map(PathBuf::as_path)) {
+            let entry = Builder::new(name(folder)?).mode(0o755).set_mode_file_type(ModeFileType::Directory);
+            entry.write(&mut output, 0).finish()?;
+        }
+        for (place, content) in &self.files {
+            let mut source =
+                File::open(&content.source).with_context(|| content.source.display().to_string())?;
+            let bytes = u32::try_from(source.metadata()?.len()).context("larger than cpio can say")?;
+            let mut entry = regular(place, content.mode)?.write(&mut output, bytes);
+            io::copy(&mut source, &mut entry).with_context(|| content.source.display().to_string())?;
+            entry.finish()?;
+        }
+        let plan = serde_json::to_vec(plan)?;
+        let mut entry = regular(PLAN.as_ref(), 0o644)?.write(&mut output, u32::try_from(plan.len())?);
+        entry.write_all(&plan)?;
+        entry.finish()?;
+        trailer(&mut output)?.flush()?;
+        let bytes = fs::metadata(archive)?.len();
+        ensure!(bytes <= MAX_BYTES, "the guest's files are {bytes} bytes, more than {MAX_BYTES}");
+        Ok(())
+    }
+}
+
+fn regular(place: &Path, mode: u32) -> Result<Builder> {
+    Ok(Builder::new(name(place)?).mode(mode).set_mode_file_type(ModeFileType::Regular))
+}
+
+/// A path as cpio has it: below the root.
+fn name(place: &Path) -> Result<&str> {
+    let text = place.to_str().with_context(|| format!("{} is not UTF-8", place.display()))?;
+    Ok(text.trim_start_matches('/'))
+}
+
+/// Every folder above these files, each before what is in it.
+fn folders<'f>(files: impl Iterator<Item = &'f Path>) -> Vec<&'f Path> {
+    let above = files.flat_map(|file| file.ancestors().skip(1)).filter(|folder| *folder != Path::new("/"));
+    let folders: std::collections::BTreeSet<_> = above.collect();
+    folders.into_iter().collect()
+}
+
+/// Looks for a program as a shell does.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().display().to_string();
+    let status = command.status().with_context(|| format!("start {program}"))?;
+    ensure!(status.success(), "{program}: {status}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_comes_before_what_is_in_it() {
+        let files = ["/a/b/c", "/a/d", "/e"];
+        let found = folders(files.iter().map(Path::new));
+        assert_eq!(found, [Path::new("/a"), Path::new("/a/b")]);
+    }
+
+    #[test]
+    fn an_archive_holds_the_files_and_the_plan() {
+        let work = tempfile::tempdir().unwrap();
+        let source = work.path().join("source");
+        fs::write(&source, "hello").unwrap();
+        let mut image = Image::default();
+        image.add("/folder/file".as_ref(), &source, 0o640);
+        let archive = work.path().join("archive");
+        let plan = Plan { sessions: Vec::new(), tests: Vec::new(), test_timeout_s: 1 };
+        image.write(&plan, &archive).unwrap();
+        let mut file = File::open(&archive).unwrap();
+        let mut found = Vec::new();
+        loop {
+            let reader = cpio::newc::Reader::new(file).unwrap();
+            if reader.entry().is_trailer() {
+                break;
+            }
+            found.push((reader.entry().name().to_owned(), reader.entry().mode(), reader.entry().file_size()));
+            file = reader.finish().unwrap();
+        }
+        let plan = u32::try_from(serde_json::to_vec(&plan).unwrap().len()).unwrap();
+        let expected =
+            [("folder", 0o040_755, 0), ("folder/file", 0o100_640, 5), ("plan.json", 0o100_644, plan)];
+        assert_eq!(found, expected.map(|(name, mode, bytes)| (name.to_owned(), mode, bytes)));
+    }
+}
