@@ -78,6 +78,11 @@ pub(crate) fn assign_core(host: &Host, uid_base: u32, path: &Path) -> Result<Hom
     own(host, path, id, Sharing::Own)
 }
 
+/// A directory and a uid that no module has: the last block.
+pub(crate) fn assign_apart(host: &Host, uid_base: u32, path: &Path) -> Result<Home, Error> {
+    own(host, path, id_of_block(host, uid_base, Sandbox::MAX_MODULES - 1), Sharing::Own)
+}
+
 fn one(
     host: &Host,
     uid_base: u32,

@@ -101,7 +101,11 @@ fn lock(state_dir: &Path) -> Result<Flock<File>, Error> {
     Err(file("lock", &path, remedy)(io::Error::from(errno)))
 }
 
-fn settle(installation: &Installation, instance: &str, scratch: PathBuf) -> Result<Launcher, Error> {
+pub(crate) fn settle(
+    installation: &Installation,
+    instance: &str,
+    scratch: PathBuf,
+) -> Result<Launcher, Error> {
     let sandbox = &installation.config.sandbox;
     let host = Host::settle()?;
     let mut layers = Layers::settle(&sandbox.allow_missing, &host)?;
@@ -218,7 +222,7 @@ fn load(
     Ok(Supervisor::new(Parts { launcher, audit, config, roster, node, interface, modules, core }))
 }
 
-fn open_program(installed: &Installed) -> Result<Program, Error> {
+pub(crate) fn open_program(installed: &Installed) -> Result<Program, Error> {
     let directory = File::open(&installed.directory).map_err(file("open", &installed.directory, ""))?;
     let entry_point = Path::new(installed.manifest.entry_point().as_str());
     use std::os::fd::AsFd;

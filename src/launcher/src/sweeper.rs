@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
@@ -17,7 +18,11 @@ use crate::cgroup::remove_leftovers;
 use crate::error::{Error, system};
 use crate::sys::parent::{self, Reap};
 
-/// The launcher's hold on its sweeper: the sweeper acts when this is closed, by drop or by death.
+/// How long a dead launcher's helpers may hold its lock: two seconds, where they need some milliseconds.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The launcher's hold on its sweeper: the sweeper acts when this is closed without a word, which is by death.
 pub(crate) struct Sweeper {
     leash: Option<OwnedFd>,
     pidfd: OwnedFd,
@@ -45,7 +50,10 @@ impl Sweeper {
 
 impl Drop for Sweeper {
     fn drop(&mut self) {
-        self.leash = None;
+        // A word on the leash says that there is nothing to do; death says nothing.
+        if let Some(leash) = self.leash.take() {
+            let _gone_already = nix::unistd::write(&leash, b".");
+        }
         let _nothing_to_reap = parent::reap(self.pidfd.as_fd(), Reap::Wait);
     }
 }
@@ -55,17 +63,25 @@ fn sweep(leash: OwnedFd, directories: &[PathBuf], lock: &Path) -> ! {
     let _own_session = setsid();
     let _blocked = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
     release_other_descriptors(&leash);
-    let _end_of_launcher = File::from(leash).read(&mut [0_u8; 1]);
-    // A launcher that has the lock is the one that ends in order, or a new one, which has swept: its cgroups have
-    // the same names.
-    let Some(_only_one) = take(lock) else { parent::exit_now(0) };
+    let in_order = File::from(leash).read(&mut [0_u8; 1]).is_ok_and(|count| count > 0);
+    if in_order {
+        parent::exit_now(0);
+    }
+    // A helper that the launcher had forked may hold the lock for a moment longer. Whoever has it after that is a new
+    // launcher, which has swept: its cgroups have the same names.
+    let Some(_only_one) = (0..TRIES).find_map(|_| take(lock)) else { parent::exit_now(0) };
     let swept = remove_leftovers(directories);
     parent::exit_now(i32::from(swept.is_err()))
 }
 
+/// Takes the lock, or waits a moment.
 fn take(lock: &Path) -> Option<Flock<File>> {
     let opened = File::options().write(true).open(lock).ok()?;
-    Flock::lock(opened, FlockArg::LockExclusiveNonblock).ok()
+    let taken = Flock::lock(opened, FlockArg::LockExclusiveNonblock).ok();
+    if taken.is_none() {
+        std::thread::sleep(PAUSE);
+    }
+    taken
 }
 
 /// Holds on to nothing of the launcher's: not its state lock, nor the pipe that a shell waits on.

@@ -22,10 +22,7 @@ pub(super) fn limited(root: &CgroupRoot) -> Found {
 
 /// An error's cause without its remedy, which `cofferdam doctor` gives.
 fn cause(error: Error) -> String {
-    match error {
-        Error::LayerMissing { why, .. } => why,
-        other => other.to_string(),
-    }
+    if let Error::LayerMissing { why, .. } = error { why } else { error.to_string() }
 }
 
 fn tried(host: &CgroupHost) -> Found {

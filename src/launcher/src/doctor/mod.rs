@@ -23,7 +23,7 @@ use nix::unistd::geteuid;
 use crate::error::Error;
 use crate::host::{Host, close_on_exec_all, modules_for_descriptors};
 
-pub(crate) use report::hand_over;
+pub(crate) use report::{hand_over, line};
 use trial::{Found, in_child};
 
 /// What the operator chose on the command line.
@@ -93,7 +93,7 @@ fn settled(sandbox: &Sandbox) -> Vec<Fact> {
     let host = Host::settle();
     let descriptors = modules_for_descriptors()
         .map_err(|error| error.to_string())
-        .and_then(|modules| directories::enough_descriptors(modules));
+        .and_then(directories::enough_descriptors);
     let cgroup = cgroups::limited(&sandbox.cgroup_root);
     let settled = host.map(|_| "this process has settled as the launcher does".to_owned());
     vec![

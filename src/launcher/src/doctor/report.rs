@@ -18,7 +18,7 @@ use crate::error::{Error, file, system};
 const MAX_TEXT: usize = 1000;
 
 /// A fact as one line: `NAME<tab>ok<tab>TEXT`, or `no`. Nothing in it can end the line or a field.
-pub(super) fn line(fact: &Fact) -> String {
+pub(crate) fn line(fact: &Fact) -> String {
     let (verdict, text) = match &fact.found {
         Ok(text) => ("ok", text),
         Err(text) => ("no", text),

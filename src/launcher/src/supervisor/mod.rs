@@ -5,7 +5,7 @@ mod control;
 mod core;
 mod modules;
 mod shutdown;
-mod subject;
+pub(crate) mod subject;
 mod wait;
 
 use std::collections::BTreeMap;

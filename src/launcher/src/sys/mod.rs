@@ -9,6 +9,7 @@
 pub(crate) mod child;
 pub(crate) mod clone;
 pub(crate) mod image;
+pub(crate) mod inside;
 pub(crate) mod notify;
 pub(crate) mod parent;
 pub(crate) mod trial;
