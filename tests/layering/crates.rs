@@ -35,8 +35,19 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "fuzz-targets",
         &[
-            "audit", "config", "control", "document", "files", "installation", "log", "manifest", "metrics", "node",
-            "policy", "protocol", "rpc",
+            "audit",
+            "config",
+            "control",
+            "document",
+            "files",
+            "installation",
+            "log",
+            "manifest",
+            "metrics",
+            "node",
+            "policy",
+            "protocol",
+            "rpc",
         ],
     ),
     // The root package: its two programs. Neither may link what belongs to the other; see below.

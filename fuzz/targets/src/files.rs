@@ -1,6 +1,8 @@
 //! Calls on a data directory with hostile paths, beside something that must stay out of reach.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path};
 
@@ -11,6 +13,13 @@ const MAX_CALLS: usize = 8;
 
 /// What lies outside, and must neither be read nor changed.
 const SECRET: &[u8] = b"what lies outside of the data directory";
+
+/// What files inside hold, whoever wrote them.
+const INSIDE: &[u8] = b"inside";
+
+/// The name of a second file outside. It is no text, so no call can make one inside: where a listing shows one, it is
+/// of the directory outside.
+const ODD_NAME: &[u8] = b"\xff";
 
 const QUOTA: Quota = Quota { bytes: 1 << 20, files: 64 };
 
@@ -38,11 +47,11 @@ fn perform(directory: &DataDirectory, call: Option<char>, path: &str) -> bool {
             assert_ne!(chunk.bytes.as_slice(), SECRET, "{path:?} leads outside");
             true
         }),
-        Some('w') => directory.write(path, path.as_bytes()).is_ok(),
+        Some('w') => directory.write(path, INSIDE).is_ok(),
         Some('d') => directory.delete(path).is_ok(),
         Some('c') => directory.create_directory(path).is_ok(),
         Some('l') => directory.list(path, None, 10).is_ok_and(|page| {
-            assert!(page.entries.iter().all(|entry| entry.name != "secret"), "{path:?} leads outside");
+            assert!(page.entries.iter().all(|entry| !entry.is_escaped), "{path:?} leads outside");
             true
         }),
         _ => directory.metadata(path).is_ok(),
@@ -64,7 +73,8 @@ impl Ground {
         fs::create_dir_all(ground.path("data/a/b")).expect("a data directory");
         fs::create_dir(ground.path("outside")).expect("a directory outside");
         fs::write(ground.path("outside/secret"), SECRET).expect("a file outside");
-        fs::write(ground.path("data/a/f"), b"inside").expect("a file inside");
+        fs::write(ground.path("outside").join(OsStr::from_bytes(ODD_NAME)), b"").expect("another");
+        fs::write(ground.path("data/a/f"), INSIDE).expect("a file inside");
         symlink("../outside", ground.path("data/up")).expect("a link to the outside");
         symlink("../outside/secret", ground.path("data/s")).expect("a link to the file outside");
         symlink(ground.path("outside"), ground.path("data/a/abs")).expect("an absolute link");
@@ -78,6 +88,6 @@ impl Ground {
     fn is_as_it_was(&self) {
         assert_eq!(fs::read(self.path("outside/secret")).expect("it is still there"), SECRET);
         let names = |path: &str| fs::read_dir(self.path(path)).expect("it is still there").count();
-        assert_eq!((names("outside"), names("")), (1, 2), "nothing was made outside");
+        assert_eq!((names("outside"), names("")), (2, 2), "nothing was made outside");
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn checked(outcome: Outcome, method: &str) -> Outcome {
         Ok(result) => Some(result.get()),
         Err(error) => error.data.as_deref().map(RawValue::get),
     };
-    match said.map(strict::check) {
+    match said.map(strict::check_part) {
         None | Some(Ok(())) => outcome,
         Some(Err(error)) => {
             let message = format!("{method} answered with JSON that is refused: {error}");

@@ -16,6 +16,39 @@ pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
     serde_json::from_str::<Strict>(text).map(|Strict| ())
 }
 
+/// How deep a client's parser goes (serde_json's limit, and that of others is larger), less the two levels that a reply
+/// and a batch add around a result.
+const MAX_PART_DEPTH: usize = 127 - 2;
+
+/// Checks JSON that will stand inside of a reply: as [`check`], and the reply is not deeper than parsers go.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn check_part(text: &str) -> Result<(), serde_json::Error> {
+    check(text)?;
+    if depth(text) > MAX_PART_DEPTH {
+        return Err(Error::custom(format_args!("deeper than {MAX_PART_DEPTH} levels")));
+    }
+    Ok(())
+}
+
+/// How many arrays and objects are inside of one another at most, in a text that is JSON.
+fn depth(text: &str) -> usize {
+    let (mut deepest, mut now, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => now = now.saturating_add(1),
+            b']' | b'}' if !in_string => now = now.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(now);
+    }
+    deepest
+}
+
 /// One value that passed.
 struct Strict;
 
@@ -118,6 +151,15 @@ mod tests {
         check(&nested(127)).unwrap();
         assert!(refusal(&nested(128)).contains("recursion limit"));
         assert!(refusal(&"[{\"a\":".repeat(300_000)).contains("recursion limit"));
+    }
+
+    #[test]
+    fn what_stands_in_a_reply_is_two_levels_shallower() {
+        let nested = |depth| "[".repeat(depth) + r#""\"[[[\\""# + &"]".repeat(depth);
+        check_part(&nested(125)).unwrap();
+        assert_eq!(check_part(&nested(126)).unwrap_err().to_string(), "deeper than 125 levels");
+        check(&format!("[{{\"result\":{}}}]", nested(125))).unwrap();
+        check_part(&format!("[{}]", "[{}],".repeat(500) + "1")).unwrap();
     }
 
     #[test]
