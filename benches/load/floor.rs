@@ -110,60 +110,31 @@ fn framed(bytes: usize) -> Vec<u8> {
     framed
 }
 
-/// Whole frames of one size, as they come.
-struct Frames {
-    stream: tokio::net::UnixStream,
-    buffer: Vec<u8>,
-    pending: usize,
-}
-
-impl Frames {
-    fn new() -> Self {
-        Self { stream: standard_input(), buffer: vec![0; READ_BYTES], pending: 0 }
-    }
-
-    /// How many have come since the last time, at least one; 0 at the end.
-    async fn next(&mut self) -> usize {
-        while self.pending < FRAME_BYTES {
-            match self.stream.read(&mut self.buffer).await {
-                Ok(0) | Err(_) => return 0,
-                Ok(count) => self.pending += count,
-            }
-        }
-        let whole = self.pending / FRAME_BYTES;
-        self.pending %= FRAME_BYTES;
-        whole
-    }
-
-    async fn send(&mut self, frames: usize) {
-        let bytes = framed(FRAME_BYTES).repeat(frames);
-        self.stream.write_all(&bytes).await.unwrap();
-    }
-}
-
+/// Reads in large pieces, and writes each frame by itself, as a program does that has no more to do than this.
 async fn serve_echo() {
-    let mut frames = Frames::new();
-    loop {
-        match frames.next().await {
-            0 => return,
-            count => frames.send(count).await,
-        }
+    let (read, mut write) = standard_input().into_split();
+    let mut read = tokio::io::BufReader::with_capacity(READ_BYTES, read);
+    let mut frame = [0; FRAME_BYTES];
+    while read.read_exact(&mut frame).await.is_ok() {
+        write.write_all(&frame).await.unwrap();
     }
 }
 
+/// Each answer makes room for one more request.
 async fn call_echo(count: usize, at_once: usize, rounds: usize) {
-    let mut frames = Frames::new();
+    let (read, mut write) = standard_input().into_split();
+    let mut read = tokio::io::BufReader::with_capacity(READ_BYTES, read);
+    let (request, mut answer) = (framed(FRAME_BYTES), [0; FRAME_BYTES]);
     let mut times = Vec::new();
     for _ in 0..rounds {
         let before = now_ns();
-        let (mut sent, mut answered) = (at_once, 0);
-        frames.send(at_once).await;
-        while answered < count {
-            answered += frames.next().await;
-            let more = (answered + at_once - sent).min(count - sent);
-            sent += more;
-            if more > 0 {
-                frames.send(more).await;
+        for _ in 0..at_once {
+            write.write_all(&request).await.unwrap();
+        }
+        for answered in 0..count {
+            read.read_exact(&mut answer).await.unwrap();
+            if answered + at_once < count {
+                write.write_all(&request).await.unwrap();
             }
         }
         times.push((now_ns() - before) / count as i64);

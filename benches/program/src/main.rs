@@ -41,7 +41,7 @@ fn run(act: impl Future<Output = Result<(), SdkError>>) -> ExitCode {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("{error}");
+    println!("error {error}");
     ExitCode::FAILURE
 }
 

@@ -36,9 +36,13 @@ const CALL_DEADLINE: Duration = Duration::from_secs(60);
 /// Calls of other modules that one module may have under way.
 pub(crate) const MAX_RELAYED: usize = 16;
 
-/// The same for all modules together. Parameters and answers are at most 256 KiB each, so that modules that call and
-/// never read make the core hold 128 MiB, however many they are.
-pub(crate) const MAX_RELAYED_IN_ALL: usize = 256;
+/// Of those, calls for which a module needs no place that others could have taken: modules that call each other and
+/// do not answer leave everybody this one.
+pub(crate) const MAX_RELAYED_OWN: usize = 1;
+
+/// Calls beyond that of all modules together. Parameters and answers are at most 256 KiB each, so that 128 modules that
+/// call and never read make the core hold 128 MiB.
+pub(crate) const MAX_RELAYED_IN_ALL: usize = 128;
 
 /// An answer of another module up to this size gives up its place before it is read: there are 64 at most.
 const SMALL_ANSWER_BYTES: usize = 4096;
@@ -62,6 +66,7 @@ pub(crate) struct Caller {
     pub(crate) log_lines: Arc<Mutex<TokenBucket>>,
     large: Arc<Semaphore>,
     relayed: Arc<Semaphore>,
+    relayed_own: Arc<Semaphore>,
 }
 
 /// The outcome of a call.
@@ -72,7 +77,8 @@ pub(crate) struct Answer {
     pub(crate) large: Option<LargePlace>,
 }
 
-/// The right to hold one large reply, among the caller's and among everybody's.
+/// The right to hold one large reply, among the caller's and among everybody's (or those that the caller shares with
+/// nobody).
 #[derive(Debug)]
 pub(crate) struct LargePlace {
     _of_caller: OwnedSemaphorePermit,
@@ -122,6 +128,7 @@ impl Caller {
             log_lines: Arc::new(Mutex::new(TokenBucket::new(LOG_LINES.0, LOG_LINES.1))),
             large: Arc::new(Semaphore::new(MAX_LARGE)),
             relayed: Arc::new(Semaphore::new(MAX_RELAYED)),
+            relayed_own: Arc::new(Semaphore::new(MAX_RELAYED_OWN)),
         }
     }
 
@@ -137,6 +144,7 @@ impl Caller {
             log_lines: Arc::clone(&self.log_lines),
             large: Arc::clone(&self.large),
             relayed: Arc::clone(&self.relayed),
+            relayed_own: Arc::clone(&self.relayed_own),
         }
     }
 }
@@ -242,7 +250,8 @@ fn is_small(result: &Result<ResponsePayload, ApiError>) -> bool {
 
 fn relayed_place(host: &Host, caller: &Caller) -> Option<LargePlace> {
     let of_caller = Arc::clone(&caller.relayed).try_acquire_owned().ok()?;
-    let of_all = Arc::clone(host.relayed_calls()).try_acquire_owned().ok()?;
+    let own = Arc::clone(&caller.relayed_own).try_acquire_owned();
+    let of_all = own.or_else(|_taken| Arc::clone(host.relayed_calls()).try_acquire_owned()).ok()?;
     Some(LargePlace { _of_caller: of_caller, _of_all: of_all })
 }
 

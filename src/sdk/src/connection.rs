@@ -6,14 +6,16 @@
 //! the last handle goes, the tasks end and the socket closes.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cofferdam_protocol::{
     DecodeError, FrameDecoder, HostMessage, ModuleMessage, Welcome, decode, encode_frame,
 };
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -24,6 +26,12 @@ use crate::pending::Pending;
 
 /// How much is read at once. A block of 1.5 MB comes in about 24 pieces of this size.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Calls under way up to which each is written by itself, at once: fewer system calls would cost latency.
+const WRITTEN_AT_ONCE: usize = 2;
+
+/// The most frames of one system call; the kernel takes 1024 (IOV_MAX).
+const MAX_SLICES: usize = 64;
 
 /// How long the host may take to answer the handshake. It has nothing to look up; a host this slow is stuck.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,7 +47,7 @@ pub(crate) struct Handle {
 /// What the tasks, the handles and unanswered invocations share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    stream: UnixStream,
+    stream: OwnedWriteHalf,
     outbound: Mutex<Outbound>,
     outbound_left: Notify,
     pending: Pending,
@@ -65,7 +73,8 @@ impl Handle {
     /// [`SdkError::Refused`], [`SdkError::HandshakeTimeout`], or [`SdkError::Closed`] if the socket fails or
     /// the host does not speak the protocol.
     pub(crate) async fn open(stream: UnixStream, hello: HostMessage) -> Result<Arc<Self>, SdkError> {
-        let mut input = Input::new();
+        let (read, stream) = stream.into_split();
+        let mut input = Input::new(read);
         let handshake = shake_hands(&stream, &mut input, &hello);
         let welcome = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
             .await
@@ -107,13 +116,18 @@ impl Handle {
         &self.shared.in_flight
     }
 
-    /// Writes a frame, now as far as the socket has room and the rest as soon as it has. Never waits and never
-    /// leaves half a frame behind, whatever becomes of the caller.
+    /// Writes a call, now or together with others: where several are under way, the next ones are not far, and one
+    /// system call takes them all. Never waits and never leaves half a frame behind, whatever becomes of the caller.
     ///
     /// # Errors
     /// Why nothing can be written any more.
-    pub(crate) fn send(&self, frame: Vec<u8>) -> Result<(), String> {
-        self.shared.send(frame)
+    pub(crate) fn send_call(&self, frame: Vec<u8>) -> Result<(), String> {
+        if self.shared.pending.count() <= WRITTEN_AT_ONCE {
+            return self.shared.send(frame);
+        }
+        self.shared.lock_outbound().push(frame)?;
+        self.shared.outbound_left.notify_one();
+        Ok(())
     }
 }
 
@@ -124,10 +138,14 @@ impl Drop for Handle {
 }
 
 impl Shared {
-    /// As [`Handle::send`].
+    /// Writes a frame, now as far as the socket has room and the rest as soon as it has. Never waits and never
+    /// leaves half a frame behind, whatever becomes of the caller.
+    ///
+    /// # Errors
+    /// Why nothing can be written any more.
     pub(crate) fn send(&self, frame: Vec<u8>) -> Result<(), String> {
         let mut outbound = self.lock_outbound();
-        outbound.frames.push_back(frame);
+        outbound.push(frame)?;
         if let Flushed::Part = outbound.flush(&self.stream)? {
             self.outbound_left.notify_one();
         }
@@ -158,9 +176,20 @@ impl Outbound {
         Self { frames: VecDeque::from([frame]), ..Self::default() }
     }
 
+    /// Adds a frame to what is to be written.
+    fn push(&mut self, frame: Vec<u8>) -> Result<(), String> {
+        match &self.broken {
+            Some(reason) => Err(reason.clone()),
+            None => {
+                self.frames.push_back(frame);
+                Ok(())
+            }
+        }
+    }
+
     /// Writes as much as the socket takes. After an error nothing is ever written again: a frame may be half
     /// out, and whatever came next would be taken for its rest.
-    fn flush(&mut self, stream: &UnixStream) -> Result<Flushed, String> {
+    fn flush(&mut self, stream: &OwnedWriteHalf) -> Result<Flushed, String> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());
         }
@@ -170,26 +199,36 @@ impl Outbound {
         })
     }
 
-    fn write_frames(&mut self, stream: &UnixStream) -> io::Result<Flushed> {
-        while let Some(frame) = self.frames.front() {
-            let rest = frame.get(self.written..).unwrap_or_default();
-            if rest.is_empty() {
-                self.frames.pop_front();
-                self.written = 0;
-                continue;
-            }
-            match stream.try_write(rest) {
-                Ok(bytes) => self.written = self.written.saturating_add(bytes),
+    fn write_frames(&mut self, stream: &OwnedWriteHalf) -> io::Result<Flushed> {
+        while let Some(first) = self.frames.front() {
+            let first = first.get(self.written..).unwrap_or_default();
+            let others = self.frames.iter().skip(1).map(Vec::as_slice);
+            let slices: Vec<IoSlice<'_>> =
+                std::iter::once(first).chain(others).take(MAX_SLICES).map(IoSlice::new).collect();
+            match stream.try_write_vectored(&slices) {
+                Ok(bytes) => self.forget(bytes),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Part),
                 Err(error) => return Err(error),
             }
         }
         Ok(Flushed::All)
     }
+
+    /// So much was written.
+    fn forget(&mut self, bytes: usize) {
+        self.written = self.written.saturating_add(bytes);
+        while let Some(first) = self.frames.front()
+            && first.len() <= self.written
+        {
+            self.written = self.written.saturating_sub(first.len());
+            self.frames.pop_front();
+        }
+    }
 }
 
 /// Bytes to bodies of frames, as they arrive from the socket.
 struct Input {
+    half: OwnedReadHalf,
     decoder: FrameDecoder,
     buffer: Vec<u8>,
     /// Which part of `buffer` was read and not yet decoded.
@@ -197,13 +236,13 @@ struct Input {
 }
 
 impl Input {
-    fn new() -> Self {
+    fn new(half: OwnedReadHalf) -> Self {
         let decoder = FrameDecoder::for_messages::<ModuleMessage>();
-        Self { decoder, buffer: vec![0; READ_BYTES], unread: 0..0 }
+        Self { half, decoder, buffer: vec![0; READ_BYTES], unread: 0..0 }
     }
 
     /// The next message. An error is the reason why there is none.
-    async fn next_message(&mut self, stream: &UnixStream) -> Result<ModuleMessage, String> {
+    async fn next_message(&mut self) -> Result<ModuleMessage, String> {
         loop {
             let mut unread = self.buffer.get(self.unread.clone()).unwrap_or_default();
             let body = self.decoder.next_frame(&mut unread).map_err(|error| error.to_string())?;
@@ -211,31 +250,23 @@ impl Input {
             if let Some(body) = body {
                 return decode(&body).map_err(|error: DecodeError| error.to_string());
             }
-            self.fill(stream).await?;
+            self.fill().await?;
         }
     }
 
-    async fn fill(&mut self, stream: &UnixStream) -> Result<(), String> {
-        loop {
-            stream.readable().await.map_err(|error| format!("read: {error}"))?;
-            match stream.try_read(&mut self.buffer) {
-                Ok(0) => {
-                    self.decoder.finish().map_err(|error| error.to_string())?;
-                    return Err("the host closed it".to_owned());
-                }
-                Ok(bytes) => {
-                    self.unread = 0..bytes;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(format!("read: {error}")),
-            }
+    async fn fill(&mut self) -> Result<(), String> {
+        let bytes = self.half.read(&mut self.buffer).await.map_err(|error| format!("read: {error}"))?;
+        if bytes == 0 {
+            self.decoder.finish().map_err(|error| error.to_string())?;
+            return Err("the host closed it".to_owned());
         }
+        self.unread = 0..bytes;
+        Ok(())
     }
 }
 
 async fn shake_hands(
-    stream: &UnixStream,
+    stream: &OwnedWriteHalf,
     input: &mut Input,
     hello: &HostMessage,
 ) -> Result<Welcome, SdkError> {
@@ -245,7 +276,7 @@ async fn shake_hands(
     while let Flushed::Part = outbound.flush(stream).map_err(closed)? {
         stream.writable().await.map_err(|error| closed(format!("write: {error}")))?;
     }
-    let answer = input.next_message(stream).await.map_err(closed)?;
+    let answer = input.next_message().await.map_err(closed)?;
     if let ModuleMessage::Welcome(welcome) = answer {
         return Ok(welcome);
     }
@@ -268,7 +299,7 @@ async fn read_until_closed(shared: Arc<Shared>, mut input: Input) {
     let guard = CloseOnDrop(shared);
     let shared = &guard.0;
     let reason = loop {
-        match input.next_message(&shared.stream).await {
+        match input.next_message().await {
             Ok(ModuleMessage::Response(response)) => shared.pending.answer(response),
             Ok(ModuleMessage::Event(event)) => shared.events.push(event),
             Ok(ModuleMessage::Invocation(invocation)) => {

@@ -34,7 +34,10 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 /// # Ok(())
 /// # }
 /// ```
+///
+#[doc = include_str!("groups.md")]
 #[derive(Debug, Clone)]
+#[must_use = "it does nothing but by its methods"]
 pub struct NodeApi {
     handle: Arc<Handle>,
     deadline: Duration,
@@ -87,7 +90,7 @@ impl NodeApi {
         let frame = encode_frame(&message)
             .map_err(|error| SdkError::Unsendable { call: C::NAME, problem: error.to_string() })?;
         self.check_size(C::NAME, frame.len())?;
-        self.handle.send(frame).map_err(closed)?;
+        self.handle.send_call(frame).map_err(closed)?;
         let answer = waiter.wait().await.map_err(closed)?;
         let response = answer.map_err(|error| SdkError::Api { call: C::NAME, error })?;
         C::reply(response).ok_or(SdkError::WrongReply { call: C::NAME })

@@ -68,6 +68,14 @@ impl Pending {
         }
     }
 
+    /// How many calls wait.
+    pub(crate) fn count(&self) -> usize {
+        match &*self.lock() {
+            Table::Open { waiting, .. } => waiting.len(),
+            Table::Closed { .. } => 0,
+        }
+    }
+
     /// Why the connection is closed, if it is.
     pub(crate) fn closed_reason(&self) -> Option<String> {
         match &*self.lock() {

@@ -255,7 +255,7 @@ impl Hub {
         if let Some(cursor) = resume_after.filter(|cursor| *cursor > state.newest) {
             return Err(UnknownCursor { cursor, newest: state.newest });
         }
-        mailbox.want(types);
+        let wants_more = mailbox.want(types);
         if let Some(cursor) = resume_after {
             let wants_chain = |event_type: &EventType| CHAIN_TYPES.contains(event_type);
             let wanted = mailbox.wanted();
@@ -263,7 +263,10 @@ impl Hub {
             let others = wanted.iter().any(|event_type| !wants_chain(event_type));
             mailbox.rewind(state.sent_after(cursor, chain, others), state.farewell.as_ref());
         }
-        self.tell_interest(&state);
+        // It looks at all sessions, and a module may subscribe to the same as often as it may call.
+        if wants_more {
+            self.tell_interest(&state);
+        }
         Ok(state.delivered)
     }
 

@@ -101,10 +101,13 @@ impl Waiting {
 
 impl Mailbox {
     /// Adds event types to what is taken. Those that this version does not know are not kept: a module can name
-    /// four billion of them.
-    pub(super) fn want(&self, types: &[EventType]) {
+    /// four billion of them. Says whether there was a new one.
+    pub(super) fn want(&self, types: &[EventType]) -> bool {
         let known = types.iter().copied().filter(|event_type| !matches!(event_type, EventType::Unknown(_)));
-        self.lock().wanted.extend(known);
+        let mut state = self.lock();
+        let before = state.wanted.len();
+        state.wanted.extend(known);
+        state.wanted.len() > before
     }
 
     /// The types that are taken.
@@ -259,6 +262,15 @@ mod tests {
         let wanted = mailbox.lock().wanted.clone();
         assert!(wanted.len() <= EventType::ALL.len(), "{}", wanted.len());
         assert!(wanted.contains(&EventType::NewBlock) && wanted.contains(&EventType::PeerConnected));
+    }
+
+    #[test]
+    fn a_type_that_is_wanted_already_or_unknown_is_no_news() {
+        let mailbox = Mailbox::default();
+        let wanted = [EventType::ModuleUnloaded, EventType::from_tag(1_000_000)];
+        assert!(mailbox.want(&wanted));
+        assert!(!mailbox.want(&wanted));
+        assert!(mailbox.want(&[EventType::NewBlock]), "the control");
     }
 
     #[test]

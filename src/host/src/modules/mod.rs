@@ -98,7 +98,9 @@ impl Modules {
             session: None,
             api: None,
         };
-        self.lock().entries.entry(module.name.clone()).or_insert(entry);
+        let mut state = self.lock();
+        state.endpoints.expect_module(&module.name);
+        state.entries.entry(module.name.clone()).or_insert(entry);
     }
 
     /// Names the module that answers for Lightning and payments.
@@ -163,9 +165,10 @@ impl Modules {
         state.endpoints.register(name, method, description).map_err(|error| {
             let problem = error.to_string();
             let argument = match error {
-                RegisterError::Method(_) | RegisterError::Taken { .. } | RegisterError::TooMany(_) => {
-                    "method"
-                }
+                RegisterError::Method(_)
+                | RegisterError::Taken { .. }
+                | RegisterError::OfAnother { .. }
+                | RegisterError::TooMany(_) => "method",
                 RegisterError::Description { .. } => "description",
             };
             ApiError::InvalidArgument { argument: argument.to_owned(), problem }

@@ -28,7 +28,7 @@ pub(super) async fn look(node: &Node, hub: &Hub, addresses: Addresses) {
         let now = seen(peers);
         if let Some(before) = before.replace(now.clone()) {
             let bans = match before.keys().any(|peer| !now.contains_key(peer)) {
-                true => node.banned().await.unwrap_or_default(),
+                true => ranges(node.banned().await.unwrap_or_default()),
                 false => Vec::new(),
             };
             changes(&before, &now, &bans, addresses).into_iter().for_each(|event| {
@@ -43,9 +43,35 @@ fn seen(peers: Vec<Peer>) -> Seen {
     peers.map(|peer| ((peer.id, peer.connected_at), (peer.address, peer.direction))).collect()
 }
 
-fn changes(before: &Seen, now: &Seen, bans: &[Ban], addresses: Addresses) -> Vec<EventPayload> {
+/// A ban, read once: every peer that left is compared with every ban.
+#[derive(Debug)]
+enum Range {
+    V4(u128, u32),
+    V6(u128, u32),
+    /// A hidden service has no range: it is banned by its own name.
+    Name(String),
+}
+
+/// As many bans as are compared.
+fn ranges(bans: Vec<Ban>) -> Vec<Range> {
+    bans.into_iter().take(MAX_BANS).map(|ban| range(ban.subnet)).collect()
+}
+
+/// A ban as the node writes it.
+fn range(subnet: String) -> Range {
+    let network = subnet
+        .split_once('/')
+        .and_then(|(network, prefix)| Some((network.parse::<IpAddr>().ok()?, prefix.parse::<u32>().ok()?)));
+    match network {
+        Some((IpAddr::V4(network), prefix)) => Range::V4(u128::from(network.to_bits()) << 96, prefix),
+        Some((IpAddr::V6(network), prefix)) => Range::V6(network.to_bits(), prefix),
+        None => Range::Name(subnet),
+    }
+}
+
+fn changes(before: &Seen, now: &Seen, bans: &[Range], addresses: Addresses) -> Vec<EventPayload> {
     let left = before.iter().filter(|(peer, _)| !now.contains_key(peer)).map(|((id, _), (address, _))| {
-        let banned = bans.iter().any(|ban| covers(&ban.subnet, address));
+        let banned = is_banned(bans, address);
         EventPayload::PeerDisconnected { id: *id, address: addresses.of(address.clone()), banned }
     });
     let came =
@@ -59,21 +85,18 @@ fn changes(before: &Seen, now: &Seen, bans: &[Ban], addresses: Addresses) -> Vec
     left.chain(came).collect()
 }
 
-/// Whether a ban, as the node writes it, covers a peer's address with its port.
-fn covers(subnet: &str, address: &str) -> bool {
-    let Ok(peer) = address.parse::<SocketAddr>().map(|peer| peer.ip().to_canonical()) else {
-        // A hidden service has no range: it is banned by its own name.
-        return address.rsplit_once(':').is_some_and(|(host, _)| host == subnet);
-    };
-    let Some((network, prefix)) = subnet.split_once('/') else { return false };
-    let (Ok(network), Ok(prefix)) = (network.parse::<IpAddr>(), prefix.parse::<u32>()) else { return false };
-    match (network, peer) {
-        (IpAddr::V4(network), IpAddr::V4(peer)) => {
-            share_prefix(u128::from(network.to_bits()) << 96, u128::from(peer.to_bits()) << 96, prefix)
+/// Whether one of these bans covers a peer's address with its port.
+fn is_banned(bans: &[Range], address: &str) -> bool {
+    let peer = address.parse::<SocketAddr>().ok().map(|peer| peer.ip().to_canonical());
+    let host = address.rsplit_once(':').map(|(host, _)| host);
+    bans.iter().any(|ban| match (ban, &peer) {
+        (Range::V4(network, prefix), Some(IpAddr::V4(peer))) => {
+            share_prefix(*network, u128::from(peer.to_bits()) << 96, *prefix)
         }
-        (IpAddr::V6(network), IpAddr::V6(peer)) => share_prefix(network.to_bits(), peer.to_bits(), prefix),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
+        (Range::V6(network, prefix), Some(IpAddr::V6(peer))) => share_prefix(*network, peer.to_bits(), *prefix),
+        (Range::Name(name), None) => host == Some(name.as_str()),
+        (Range::V4(..) | Range::V6(..) | Range::Name(_), Some(_) | None) => false,
+    })
 }
 
 fn share_prefix(one: u128, other: u128, prefix: u32) -> bool {
@@ -119,7 +142,7 @@ mod tests {
         let ban = Ban { subnet: "192.0.2.1/32".to_owned(), created_at: 0, until: 1 };
         let shown = |address: &str| Some(address.to_owned());
         assert_eq!(
-            changes(&before, &now, &[ban], Addresses::Shown),
+            changes(&before, &now, &ranges(vec![ban]), Addresses::Shown),
             [
                 EventPayload::PeerDisconnected { id: 1, address: shown("192.0.2.1:8333"), banned: true },
                 EventPayload::PeerConnected { id: 3, address: shown("192.0.2.3:8333"), inbound: true },
@@ -150,7 +173,17 @@ mod tests {
             ("192.0.2.0/999", "192.0.2.7:8333", false),
             ("nonsense", "192.0.2.7:8333", false),
         ] {
-            assert_eq!(covers(subnet, address), covered, "{subnet} and {address}");
+            assert_eq!(is_banned(&[range(subnet.to_owned())], address), covered, "{subnet} and {address}");
         }
+    }
+
+    #[test]
+    fn a_node_that_lists_bans_without_end_is_read_no_further_than_the_bound() {
+        let ban = || Ban { subnet: "192.0.2.1/32".to_owned(), created_at: 0, until: 1 };
+        let bans = ranges((0..MAX_BANS + 1).map(|_| ban()).collect());
+        assert_eq!(bans.len(), MAX_BANS);
+        let peer = |id: u64| ((id, 1), (format!("10.0.0.1:{id}"), PeerDirection::Inbound));
+        let before: Seen = (0..2048).map(peer).collect();
+        assert_eq!(changes(&before, &Seen::new(), &bans, Addresses::Shown).len(), 2048);
     }
 }

@@ -113,6 +113,8 @@ pub(crate) async fn serve(
     let waiting = Waiting { mailbox: attachment.mailbox(), outbox: joined.outbox() };
     let mut writing = pin!(write_frames(&mut output, &mut replies, waiting));
     let end = tokio::select! {
+        // What has come is answered together: the replies are written when there is nothing more to read.
+        biased;
         end = requests.read(input) => end,
         end = &mut writing => return end,
         () = unread.overdue() => return SessionEnd::Unread,

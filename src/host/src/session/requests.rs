@@ -5,8 +5,10 @@
 //! module whose places are all taken is read again when one of its own calls ends, and no call waits for the module
 //! itself: calls of other modules are refused, and do not wait, beyond a part of the places (`dispatch::MAX_RELAYED`).
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -172,8 +174,7 @@ impl Requests {
         let Some(held) = held else {
             return self.refuse(id, ApiError::RateLimited { retry_after_ms: RETRY_MS }, place).await;
         };
-        self.start(Placed { request, within, place, held });
-        Ok(())
+        self.start(Placed { request, within, place, held }).await
     }
 
     /// Passes an answer on. One that nobody waits for counts as a call: late ones are normal, a flood of them costs
@@ -211,7 +212,8 @@ impl Requests {
         }
     }
 
-    fn start(&mut self, placed: Placed) {
+    /// Starts a call, and ends it too if it has to wait for nothing.
+    async fn start(&mut self, placed: Placed) -> Result<(), SessionEnd> {
         let Placed { request, within, place, held } = placed;
         let chain = within.and_then(|invocation_id| self.caller.outbox.chain(invocation_id));
         let caller = match chain {
@@ -220,7 +222,7 @@ impl Requests {
         };
         let host = Arc::clone(&self.host);
         let (replies, unread) = (self.replies.clone(), self.unread());
-        self.running.spawn(async move {
+        let mut call = Box::pin(async move {
             let RequestMessage { correlation_id, payload } = request;
             let Answer { result, large } = dispatch(&host, &caller, payload).await;
             drop(held);
@@ -230,6 +232,14 @@ impl Requests {
             let _ = replies.send(Reply { frame, _place: place, _large: large }).await;
             Ok(())
         });
+        // Most calls are answered from memory: a task of their own would cost more than the answer.
+        match poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+            Poll::Ready(ended) => ended.map_err(SessionEnd::HostFault),
+            Poll::Pending => {
+                self.running.spawn(call);
+                Ok(())
+            }
+        }
     }
 
     async fn refuse(

@@ -1,6 +1,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test fails on whatever it does not expect")]
 
 mod bounds;
+mod colluding;
 mod exchange;
 mod invocations;
 pub(crate) mod peer;

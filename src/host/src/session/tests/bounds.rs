@@ -200,7 +200,8 @@ async fn subscriptions_cost_by_the_type_and_by_the_event_that_is_sent_again() {
 /// What modules can make the core hold, if all of them are hostile and work together: see each constant's reason.
 #[test]
 fn the_bounds_add_up_to_less_than_the_memory_of_the_core() {
-    use crate::dispatch::{MAX_LARGE_IN_ALL, MAX_RELAYED_IN_ALL};
+    use crate::dispatch::{MAX_LARGE_IN_ALL, MAX_RELAYED_IN_ALL, MAX_RELAYED_OWN};
+    use cofferdam_control::MAX_MODULES;
     use cofferdam_protocol::modules::MAX_CALL_BYTES;
     const BLOCK_BYTES: usize = 4_000_000;
     const KIB: usize = 1024;
@@ -210,7 +211,7 @@ fn the_bounds_add_up_to_less_than_the_memory_of_the_core() {
     // As it was read, and as it was decoded.
     let large_requests = MAX_LARGE_REQUESTS * 2 * MAX_TO_HOST_BYTES;
     // Parameters and answer of each.
-    let calls_between_modules = MAX_RELAYED_IN_ALL * 2 * MAX_CALL_BYTES;
+    let calls_between_modules = (MAX_RELAYED_IN_ALL + MAX_MODULES * MAX_RELAYED_OWN) * 2 * MAX_CALL_BYTES;
     let each = [
         // The message that is being read.
         input::READ_BYTES + admission::MAX_ORDINARY_BYTES + input::READ_BYTES,
@@ -222,7 +223,7 @@ fn the_bounds_add_up_to_less_than_the_memory_of_the_core() {
         // What it reported and offers.
         350 * KIB,
     ];
-    let modules = cofferdam_control::MAX_MODULES * each.iter().sum::<usize>();
+    let modules = MAX_MODULES * each.iter().sum::<usize>();
     let sum = large_replies + large_requests + calls_between_modules + modules;
     assert!(sum < CORE_BYTES - CORE_BYTES / 16, "{} MiB", sum / KIB / KIB);
 }
