@@ -12,6 +12,7 @@
 mod rig;
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -19,7 +20,24 @@ use rig::{As, Plan, Rig, eventually};
 
 /// A hostile core, told what to do by the name of the only module.
 fn core_that_does(what: &str) -> Rig {
-    let plan = Plan::new(As::Root).core("hostile-core").config("[shutdown]\ngrace_ms = 300\n");
+    fallen(Plan::new(As::Root), what)
+}
+
+/// The same with an operator's interface at this address, and somebody else who listens on the next port.
+fn with_interface(what: &str) -> (Rig, SocketAddr, TcpListener) {
+    let (address, next) = (32_001..32_700)
+        .find_map(|port: u16| {
+            let own = TcpListener::bind(("127.0.0.1", port)).ok()?;
+            Some((own.local_addr().ok()?, TcpListener::bind(("127.0.0.1", port + 1)).ok()?))
+        })
+        .expect("two free ports");
+    next.set_nonblocking(true).unwrap();
+    let config = format!("[interface]\nenabled = true\nlisten = \"{address}\"\n");
+    (fallen(Plan::new(As::Root).config(&config), what), address, next)
+}
+
+fn fallen(plan: Plan, what: &str) -> Rig {
+    let plan = plan.core("hostile-core").config("[shutdown]\ngrace_ms = 300\n");
     let folder = plan.path().join("modules").join(what);
     fs::create_dir(&folder).unwrap();
     fs::write(
@@ -98,4 +116,37 @@ fn a_core_that_never_reads_is_killed_and_the_launcher_answers_signals_meanwhile(
     rig.signal(Signal::SIGTERM);
     rig.wait();
     rig.assert_nothing_is_left(&[core]);
+}
+
+#[test]
+fn a_core_that_accuses_who_is_no_module_is_killed_and_writes_nothing() {
+    let mut rig = core_that_does("accuses-others");
+    rig.wait_for(&["Z core ", "denials of m0, which is no module of the roster"]);
+    rig.wait_for(&["Z core ", "starts again"]);
+    let log = fs::read_to_string(rig.path().join("state/audit/log.jsonl")).unwrap();
+    assert!(log.contains(r#""event":"launch""#) && !log.contains(r#""subject":"m"#), "{log}");
+    assert!(rig.interrupt().success());
+}
+
+#[test]
+fn a_core_that_shuts_the_operators_socket_down_does_so_for_itself_alone() {
+    let (mut rig, address, _next) = with_interface("shuts-listener");
+    rig.wait_for(&["Z core ", "shut down: Ok"]);
+    rig.started("core", 2);
+    TcpStream::connect(address).unwrap();
+    assert!(rig.interrupt().success());
+}
+
+#[test]
+fn by_the_operators_socket_a_core_reaches_nobody_on_the_hosts_network() {
+    let (mut rig, _address, others) = with_interface("uses-listener");
+    rig.wait_for(&["Z core ", "tried shutdown: Ok"]);
+    rig.wait_for(&["Z core ", "tried all"]);
+    for tried in ["connect", "sendto", "sendto fastopen", "sendmsg", "sendmsg fastopen"] {
+        rig.wait_for(&["Z core ", &format!("tried {tried}: Err(")]);
+    }
+    assert!(others.accept().is_err(), "somebody has connected");
+    TcpStream::connect(others.local_addr().unwrap()).unwrap();
+    assert!(others.accept().is_ok(), "the control: whoever may connect is heard");
+    assert!(rig.interrupt().success());
 }

@@ -5,23 +5,27 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cofferdam_launcher::{DoctorOptions, Options, doctor, run, with_causes};
+use cofferdam_launcher::{DoctorOptions, ExamineOptions, Options, doctor, examine, run, with_causes};
 
 const USAGE: &str = "usage: cofferdam-launcher --config FILE\n       \
-    cofferdam-launcher doctor [--config FILE] [-- ARGUMENT...]";
+    cofferdam-launcher doctor [--config FILE] [-- ARGUMENT...]\n       \
+    cofferdam-launcher examine --config FILE MODULE [-- ARGUMENT...]";
 
 /// What is wanted of it.
 enum Wanted {
     Run(Options),
     Doctor(DoctorOptions),
+    Examine(ExamineOptions),
 }
 
 fn main() -> ExitCode {
-    let done = wanted().and_then(|wanted| match wanted {
-        Wanted::Run(options) => run(&options).map_err(|error| with_causes(&error)),
-        Wanted::Doctor(options) => {
-            doctor(&options).map(|never| match never {}).map_err(|error| with_causes(&error))
-        }
+    let done = wanted().and_then(|wanted| {
+        let done = match wanted {
+            Wanted::Run(options) => run(&options),
+            Wanted::Doctor(options) => doctor(&options).map(|never| match never {}),
+            Wanted::Examine(options) => examine(&options).map(|never| match never {}),
+        };
+        done.map_err(|error| with_causes(&error))
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,6 +51,10 @@ fn wanted() -> Result<Wanted, String> {
         }
         ([Some("doctor"), Some("--config"), _], _, config @ Some(_)) => {
             Ok(Wanted::Doctor(DoctorOptions { config, tool, arguments: told }))
+        }
+        ([Some("examine"), Some("--config"), _, Some(module)], _, Some(config)) => {
+            let module = (*module).to_owned();
+            Ok(Wanted::Examine(ExamineOptions { config, module, tool, arguments: told }))
         }
         ([Some("doctor")], ..) => Ok(Wanted::Doctor(DoctorOptions { config: None, tool, arguments: told })),
         _ => Err(USAGE.to_owned()),

@@ -11,6 +11,8 @@
     reason = "each test file uses its own part of the rig"
 )]
 
+pub mod interface;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -142,20 +144,26 @@ impl Plan {
     /// Installs a module of modules/.
     pub fn module(self, name: &str) -> Self {
         let manifest = source().join("modules").join(name).join("module.toml");
-        self.install(name, &manifest)
+        self.install(name, name, &manifest)
     }
 
     /// Installs the tests' own module, with what it is to do.
     pub fn probe(self, act: &str) -> Self {
-        let manifest = source().join("tests/probe/module.toml");
-        self.install("probe", &manifest).config(&format!("[modules.module_configs.probe]\nact = \"{act}\"\n"))
+        self.probe_as("probe", act)
     }
 
-    fn install(self, name: &str, manifest: &Path) -> Self {
+    /// Installs the tests' own module under another name.
+    pub fn probe_as(self, name: &str, act: &str) -> Self {
+        let plan = self.install(name, "probe", &source().join("tests/probe/module.toml"));
+        let plan = plan.manifest(name, "name = \"probe\"", &format!("name = \"{name}\""));
+        plan.config(&format!("[modules.module_configs.{name}]\nact = \"{act}\"\n"))
+    }
+
+    fn install(self, name: &str, program: &str, manifest: &Path) -> Self {
         let folder = self.folder.path().join("modules").join(name);
         fs::create_dir(&folder).unwrap();
         fs::copy(manifest, folder.join("module.toml")).unwrap();
-        fs::copy(binary(name), folder.join(name)).unwrap();
+        fs::copy(binary(program), folder.join(program)).unwrap();
         self
     }
 

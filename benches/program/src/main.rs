@@ -13,6 +13,8 @@ use nix::time::{ClockId, clock_gettime};
 fn main() -> ExitCode {
     let began = now_ns();
     println!("main {began}");
+    // The benchmarks read one stream.
+    std::panic::set_hook(Box::new(|panic| println!("error {panic}")));
     match std::env::var("MODULE_CONFIG_ACT").as_deref() {
         Ok("call") => run(calls::first()),
         Ok("calls") => run(calls::one_by_one()),

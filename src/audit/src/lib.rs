@@ -12,10 +12,12 @@
 //! starts and stops, kept where the writer of the log cannot reach it.
 //!
 //! # What survives
-//! A line is one write(2). What was written survives the death of the launcher in any moment, SIGKILL too. Starts, launches, ends
-//! and grants are on the disk when [`Log::append`] returns (fdatasync(2)): they are rare, and a launch costs more than the
-//! disk does. Denials are not waited for, since a hostile module could make the launcher wait at will: loss of power can
-//! take those of the last half minute, unless something was launched or ended meanwhile.
+//! A line is one write(2). What was written survives the death of the launcher in any moment, SIGKILL too. A loss of power
+//! is another matter: the disk takes longer than a launch (fdatasync(2): milliseconds), so nobody waits for it. After
+//! starts, launches, ends and grants the log asks to be synced ([`Log::wants_sync`]), and the launcher does so as soon as
+//! nothing else waits for it, a fifth of a second later at most. Denials do not ask, since a hostile module could make
+//! the launcher wait at will: loss of power can take those of the last half minute, unless something was launched or
+//! ended meanwhile.
 
 #![forbid(unsafe_code)]
 

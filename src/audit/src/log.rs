@@ -44,6 +44,8 @@ pub struct Log {
     _lock: Flock<File>,
     file: File,
     bytes: u64,
+    /// A rare record was written, and is not known to be on the disk.
+    unsynced: bool,
     /// Behind `bytes` stands a part of a line that could not be taken back.
     torn: bool,
     head: Head,
@@ -69,6 +71,7 @@ impl Log {
             _lock: lock,
             file,
             bytes,
+            unsynced: false,
             torn: false,
             head,
             unwritten: 0,
@@ -77,14 +80,15 @@ impl Log {
         for record in &recovered {
             log.append(record)?;
         }
+        log.sync()?;
         Ok(log)
     }
 
-    /// Writes one record as one line. Rare records are on the disk when this returns.
+    /// Writes one record as one line. After a rare one the log [wants to be synced](Self::wants_sync).
     ///
     /// # Errors
-    /// The record was not written, or it is not certain that it reached the disk. The caller says so to the
-    /// operator; the number of records that were not written is in the log before the next one.
+    /// The record was not written. The caller says so to the operator; the number of records that were not written is
+    /// in the log before the next one.
     pub fn append(&mut self, record: &Record) -> Result<(), Error> {
         if self.unwritten > 0 {
             let lost = Record::Unwritten { count: self.unwritten };
@@ -98,11 +102,24 @@ impl Log {
             self.unwritten = self.unwritten.saturating_add(1);
             return Err(error);
         }
-        if record.is_rare() {
-            let fix = "check the disk: what was written last may not survive a loss of power";
-            self.file.sync_data().map_err(file("write to the disk", &self.path, fix))?;
-        }
+        self.unsynced |= record.is_rare();
         Ok(())
+    }
+
+    /// Whether a rare record waits for [`Log::sync`].
+    #[must_use]
+    pub fn wants_sync(&self) -> bool {
+        self.unsynced
+    }
+
+    /// Puts what was written on the disk, and waits for it: milliseconds, or as long as a disk that fails takes.
+    ///
+    /// # Errors
+    /// It is not certain that what was written last survives a loss of power; a second try would not tell (fsync(2)).
+    pub fn sync(&mut self) -> Result<(), Error> {
+        self.unsynced = false;
+        let fix = "check the disk: what was written last may not survive a loss of power";
+        self.file.sync_data().map_err(file("write to the disk", &self.path, fix))
     }
 
     /// The hash of the last line: kept elsewhere, it proves later that nothing was cut off or made anew.

@@ -94,7 +94,7 @@ pub enum Record {
 }
 
 impl Record {
-    /// Whether it must be on the disk before the launcher goes on; see the crate's documentation for why not all.
+    /// Whether it is put on the disk soon; see the crate's documentation for why not all.
     pub(crate) fn is_rare(&self) -> bool {
         match self {
             Self::Start { .. }

@@ -30,10 +30,12 @@ pub(crate) enum Command {
     Config,
     /// List the calls of the node API and the capability each needs
     Calls(Table),
-    /// List the event types and who makes them
-    Events(Form),
+    /// List the event types, and where each comes from with the node and the modules of a config
+    Events(crate::events::Asked),
     /// Explain what a module was last refused, and what would allow it
     Why(crate::why::Asked),
+    /// Compare two manifests or pages: what the new one may do that the old one could not
+    Diff(crate::diff::Asked),
     /// Find out by doing what this host can enforce, and say how to get what is missing
     Doctor(crate::doctor::Asked),
     /// Check or show the audit log
@@ -95,6 +97,15 @@ pub(crate) struct Wanted {
     /// Take the program to be dynamic; else it is looked at, and taken to be static if it is not there
     #[arg(long)]
     pub(crate) dynamic: bool,
+    /// Start the module's profile around a probe, and compare what is really possible with the page
+    #[arg(long, requires = "module", conflicts_with_all = ["core", "manifest", "dynamic"])]
+    pub(crate) verify: bool,
+    /// Compare with this page of `cofferdam audit --json` instead of the one that the config gives
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub(crate) page: Option<PathBuf>,
+    /// What was found comes at the standard input; only the launcher says this
+    #[arg(long, hide = true, requires = "verify")]
+    pub(crate) found: bool,
     #[command(flatten)]
     pub(crate) place: Place,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use cofferdam_policy::{Decisions, Tables, derive};
 
 use crate::answer::Answer;
 use crate::arguments::Wanted;
-use crate::{catalog, launch, program};
+use crate::{catalog, launch, program, verify};
 
 /// Of whom a page can be had without an installation.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,9 @@ enum Form {
 }
 
 pub(crate) fn audit(wanted: &Wanted) -> anyhow::Result<Answer> {
+    if wanted.verify {
+        return verify::verify(wanted, || profile(wanted));
+    }
     let form = if wanted.form.json { Form::Json } else { Form::Text };
     Ok(Answer::good(text(&profile(wanted)?, form)))
 }
@@ -86,7 +89,8 @@ fn looked_at(program: &Path) -> anyhow::Result<Linkage> {
     program::at(program).map_err(|problem| anyhow!(problem))
 }
 
-fn default_profile(subject: Subject<'_>, linkage: Linkage) -> Profile {
+/// The profile by the policy's defaults.
+pub(crate) fn default_profile(subject: Subject<'_>, linkage: Linkage) -> Profile {
     let tables = Tables::builtin();
     match subject {
         Subject::Module(manifest) => derive(manifest, &Decisions::default(), linkage, &tables),

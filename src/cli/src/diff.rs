@@ -14,7 +14,7 @@ use cofferdam_installation::manifest_at;
 use cofferdam_manifest::Capability;
 use cofferdam_policy::compare::{Change, Difference, Direction, Section, compare};
 use cofferdam_policy::profile::{CallLine, Linkage, Profile};
-use cofferdam_policy::{Tables, page};
+use cofferdam_policy::{Tables, escape, page};
 use serde::Serialize;
 
 use crate::answer::{Answer, Outcome};
@@ -66,11 +66,14 @@ fn profile(path: &Path) -> anyhow::Result<Profile> {
     }
     if text.trim_start().starts_with('{') {
         let parsed = page::profile_of(&text);
-        return parsed.map_err(|error| anyhow!("{shown}: {error}; is it a page of `cofferdam audit --json` of this version?"));
+        return parsed.map_err(|error| {
+            anyhow!("{shown}: {error}; is it a page of `cofferdam audit --json` of this version?")
+        });
     }
     let manifest = manifest_at(path).map_err(|problem| anyhow!(problem))?;
     // A program that is not there yet, or not built, is taken for what this project builds.
-    let linkage = program::at(&path.with_file_name(manifest.entry_point().as_str())).unwrap_or(Linkage::Static);
+    let linkage =
+        program::at(&path.with_file_name(manifest.entry_point().as_str())).unwrap_or(Linkage::Static);
     Ok(default_profile(Subject::Module(&manifest), linkage))
 }
 
@@ -94,7 +97,11 @@ fn explain(difference: Difference) -> Vec<Explained> {
         let capability = capability(&change);
         Explained {
             risk: capability.and_then(|capability| Some(tables.note(capability)?.risk.clone())),
-            calls: calls.iter().filter(|call| capability.is_some() && call.capability == capability).cloned().collect(),
+            calls: calls
+                .iter()
+                .filter(|call| capability.is_some() && call.capability == capability)
+                .cloned()
+                .collect(),
             change,
         }
     };
@@ -177,7 +184,7 @@ fn lines(explained: &Explained) -> String {
         (None, None) => String::new(),
     };
     // A name from a file that somebody else wrote reaches the terminal here.
-    let mut lines = cofferdam_policy::page::escaped(&format!("    {what}: {values}"));
+    let mut lines = escape(&format!("    {what}: {values}"));
     lines.push('\n');
     for call in &explained.calls {
         lines.push_str(&format!("      {:<22}{}\n", call.name, call.summary));
@@ -199,8 +206,12 @@ mod tests {
 
     fn manifests() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        for (file, capabilities) in [("less.toml", "\"read_utxo\""), ("more.toml", "\"read_utxo\", \"publish_events\"")] {
-            let text = format!("name = \"a\"\nversion = \"1.0.0\"\nentry_point = \"a\"\ncapabilities = [{capabilities}]\n");
+        for (file, capabilities) in
+            [("less.toml", "\"read_utxo\""), ("more.toml", "\"read_utxo\", \"publish_events\"")]
+        {
+            let text = format!(
+                "name = \"a\"\nversion = \"1.0.0\"\nentry_point = \"a\"\ncapabilities = [{capabilities}]\n"
+            );
             fs::write(folder.path().join(file), text).unwrap();
         }
         folder
@@ -230,7 +241,10 @@ mod tests {
         let folder = manifests();
         let profile = profile(&folder.path().join("less.toml")).unwrap();
         fs::write(folder.path().join("page.json"), page::render_json(&profile, &[], &[])).unwrap();
-        assert_eq!(asked(folder.path(), "page.json", "less.toml", false).unwrap().text, "diff: nothing differs\n");
+        assert_eq!(
+            asked(folder.path(), "page.json", "less.toml", false).unwrap().text,
+            "diff: nothing differs\n"
+        );
         let json = asked(folder.path(), "page.json", "more.toml", true).unwrap().text;
         let report: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(report["more_is_allowed"], true);

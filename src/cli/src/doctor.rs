@@ -4,7 +4,6 @@
 //! The launcher tries, since it is the launcher's rights that count; this judges what it found and prints it. It
 //! changes nothing of the host, and takes no version number for an ability.
 
-mod facts;
 mod judge;
 mod remedy;
 
@@ -18,12 +17,13 @@ use anyhow::anyhow;
 use clap::Args;
 use cofferdam_config::Layer;
 use cofferdam_installation::Installation;
+use cofferdam_policy::Tables;
 use serde::Serialize;
 
 use crate::answer::{Answer, Outcome};
 use crate::arguments::Form;
+use crate::facts::Facts;
 use crate::launch;
-use facts::Facts;
 use judge::{Finding, Verdict, judge};
 
 const STATUS: &str = "\
@@ -89,7 +89,7 @@ fn become_launcher(config: Option<&Path>, json: bool) -> anyhow::Result<Infallib
 }
 
 fn answer(facts: &Facts, allowed: &BTreeSet<Layer>, json: bool) -> anyhow::Result<Answer> {
-    let findings = judge(facts, allowed);
+    let findings = judge(facts, allowed, &Tables::builtin());
     let stopping = findings.iter().filter(|finding| finding.stops()).count();
     let outcome = if stopping == 0 { Outcome::Good } else { Outcome::Wanting };
     let text = if json {

@@ -12,10 +12,14 @@ mod audit_log;
 mod calls;
 mod catalog;
 mod check;
+mod diff;
 mod doctor;
+mod events;
+mod facts;
 mod launch;
 mod prerequisites;
 mod program;
+mod verify;
 mod why;
 
 use std::ffi::OsString;
@@ -33,15 +37,19 @@ pub use audit::{Subject, page};
 /// Does what the command line says. A wrong command line ends the process with status 2.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let answered = match Arguments::parse_from(arguments).command {
+    let command = Arguments::parse_from(arguments).command;
+    // Status 1 says that more is allowed; an error must not.
+    let on_error = if matches!(command, Command::Diff(_)) { ExitCode::from(2) } else { ExitCode::FAILURE };
+    let answered = match command {
         Command::Core => return core(),
         Command::Run(place) => launch::launch(&place.config),
         Command::Check(place) => check::check(&place.config),
         Command::Audit(wanted) => audit::audit(&wanted),
         Command::Config => Ok(Answer::good(cofferdam_config::REFERENCE.to_owned())),
         Command::Calls(form) => Ok(calls::calls(form.form())),
-        Command::Events(form) => Ok(catalog::events(form.json)),
+        Command::Events(asked) => events::events(&asked),
         Command::Why(asked) => why::why(&asked),
+        Command::Diff(asked) => diff::diff(&asked),
         Command::Doctor(asked) => doctor::doctor(&asked),
         Command::AuditLog(asked) => audit_log::audit_log(&asked),
     };
@@ -49,7 +57,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(answer) => print(&answer),
         Err(error) => {
             eprintln!("cofferdam: {error:#}");
-            ExitCode::FAILURE
+            on_error
         }
     }
 }

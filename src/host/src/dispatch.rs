@@ -92,6 +92,8 @@ pub(crate) enum ReplySize {
     Small,
     /// Up to a block. The call waits for its place.
     Large,
+    /// Up to two: the ids of a mempool, or a block with what is known of its transactions. It takes two places.
+    TwiceLarge,
     /// What another module answers. A call without a place is refused: waiting for a place that a call holds which
     /// waits for this module would never end.
     Relayed,
@@ -193,7 +195,8 @@ where
     };
     let large = match <Host as Handle<C>>::REPLY {
         ReplySize::Small => None,
-        ReplySize::Large => large_place(host, caller).await,
+        ReplySize::Large => large_place(host, caller, 1).await,
+        ReplySize::TwiceLarge => large_place(host, caller, 2).await,
         ReplySize::Relayed => match relayed_place(host, caller) {
             Some(place) => Some(place),
             None => {
@@ -255,11 +258,11 @@ fn relayed_place(host: &Host, caller: &Caller) -> Option<LargePlace> {
     Some(LargePlace { _of_caller: of_caller, _of_all: of_all })
 }
 
-/// Waits for a place, which is waiting for modules to read what they asked for: they have a deadline for that,
+/// Waits for so many places, which is waiting for modules to read what they asked for: they have a deadline for that,
 /// so that this needs none. The caller's own comes first, so that nobody queues for the others' more than a few.
-async fn large_place(host: &Host, caller: &Caller) -> Option<LargePlace> {
-    let of_caller = Arc::clone(&caller.large).acquire_owned().await.ok()?;
-    let of_all = Arc::clone(host.large_replies()).acquire_owned().await.ok()?;
+async fn large_place(host: &Host, caller: &Caller, places: u32) -> Option<LargePlace> {
+    let of_caller = Arc::clone(&caller.large).acquire_many_owned(places).await.ok()?;
+    let of_all = Arc::clone(host.large_replies()).acquire_many_owned(places).await.ok()?;
     Some(LargePlace { _of_caller: of_caller, _of_all: of_all })
 }
 

@@ -14,6 +14,9 @@ use cofferdam_metrics::{
 };
 use cofferdam_protocol::modules::ModuleState;
 
+/// The longest export: what the interface answers at once is a little more.
+const MAX_EXPORT_BYTES: usize = 4_000_000;
+
 /// All metrics of one core.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -131,7 +134,7 @@ impl Metrics {
         self.lock().registry.module(module)
     }
 
-    /// Everything as Prometheus text.
+    /// Everything as Prometheus text, as far as it fits a reply.
     pub(crate) fn export(&self, known: &[Known], events: u64) -> String {
         let state = self.lock();
         let mut host = HostMetrics::new();
@@ -144,7 +147,7 @@ impl Metrics {
         if let Err(error) = self.add_core(&mut host, known, events) {
             tracing::error!("a metric was not exported: {error}");
         }
-        state.registry.render(&host)
+        state.registry.render_within(&host, MAX_EXPORT_BYTES)
     }
 
     fn add_core(&self, host: &mut HostMetrics, known: &[Known], events: u64) -> Result<(), MetricError> {

@@ -5,26 +5,43 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cofferdam_audit::{Admission, Denial, Hash, Limit, Log, RateLimit, Record, Rotation, Text, location};
 use cofferdam_control::{End, Usage};
 use cofferdam_installation::Installed;
 use cofferdam_manifest::Manifest;
-use cofferdam_policy::page::render_json;
 
 use crate::error::{Error, file};
 use crate::identity::make_directory;
-use crate::log;
+use crate::log::{self, Bucket, LineRate, Taken};
 use crate::start::{Launcher, Loaded};
 
 /// The longest config or manifest, as when it is parsed.
 const MAX_FILE_BYTES: u64 = 1024 * 1024 + 1;
 
+/// A launch is followed by others, by output and by denials: the disk's turn comes after so much quiet.
+const QUIET: Duration = Duration::from_millis(10);
+
+/// And after this time at the latest.
+const LONGEST_UNSYNCED: Duration = Duration::from_millis(200);
+
+/// The longest text of the core's in a record. A line counts up to 64 kinds by their names: with longer ones it would
+/// be too long to be written, and what the launcher itself has counted would be lost with it.
+const MAX_CLAIM_BYTES: usize = 128;
+
+/// How many of the core's claims are written one by one, whatever names of modules it gives them: with the longest
+/// texts one a second is 80 MB a day, a seventh of the log.
+const CLAIMS: LineRate = LineRate { burst: 2000, per_second: 1 };
+
 /// The open log, and what is counted for it.
 pub(crate) struct Audit {
     log: Log,
+    /// Since when a record waits to be put on the disk.
+    unsynced_since: Option<Instant>,
     rate: RateLimit,
+    /// How many of the core's claims are still written one by one.
+    claims: Bucket,
     config: Hash,
     manifests: BTreeMap<String, Hash>,
 }
@@ -41,7 +58,9 @@ impl Audit {
         }
         let log = Log::open(&path, Rotation::default()).map_err(Error::Audit)?;
         let config = Hash::of(&read(config)?);
-        Ok(Self { log, rate: RateLimit::default(), config, manifests: BTreeMap::new() })
+        let claims = Bucket::new(CLAIMS, Instant::now());
+        let (rate, manifests) = (RateLimit::default(), BTreeMap::new());
+        Ok(Self { log, unsynced_since: None, rate, claims, config, manifests })
     }
 
     /// Takes the hash of a module's manifest: of the bytes that say what was parsed, and of no others.
@@ -61,6 +80,7 @@ impl Audit {
     pub(crate) fn start(&mut self) -> Result<(), Error> {
         let version = Text::new(env!("CARGO_PKG_VERSION"));
         self.log.append(&Record::Start { version, config_sha256: self.config }).map_err(Error::Audit)?;
+        self.log.sync().map_err(Error::Audit)?;
         log::line("launcher", &format!("audit log begins with head {}", self.log.head()));
         Ok(())
     }
@@ -69,10 +89,11 @@ impl Audit {
     pub(crate) fn stop(&mut self, outcome: &Result<(), Error>) {
         let reason = outcome.as_ref().map_or_else(ToString::to_string, |()| "asked to".to_owned());
         self.write(&Record::Stop { reason: reason.into() });
+        self.sync();
         log::line("launcher", &format!("audit log ends with head {}", self.log.head()));
     }
 
-    /// Writes that a subject is launched, before it is.
+    /// Writes that a subject is launched, before it is. The disk is not waited for: a launch is quicker.
     ///
     /// # Errors
     /// When that cannot be written: then it must not be launched.
@@ -84,12 +105,12 @@ impl Audit {
             subject: label.into(),
             manifest_sha256: self.manifests.get(label).copied(),
             program_sha256: Hash::from(loaded.program_hash()),
-            profile_sha256: Hash::of(render_json(profile, &[], &[]).as_bytes()),
+            profile_sha256: loaded.profile_hash(),
             layers: texts(launcher.layers_in_force(loaded)),
             weakened_by: texts(launcher.layers_missing()),
             granted: profile.granted.iter().map(|capability| capability.as_str().into()).collect(),
         };
-        self.log.append(&record).map_err(Error::Audit)
+        self.append(&record)
     }
 
     /// Writes that a launch which was announced did not happen.
@@ -107,11 +128,16 @@ impl Audit {
         }
     }
 
-    /// Writes or counts a call that the core refused, and counts those that it stands for.
+    /// Writes or counts a call that the core refused, and counts those that it stands for. It is the core's claim: its
+    /// length and its number are bounded, so that a core that has fallen does not push the rest out of the log.
     pub(crate) fn refused(&mut self, module: &str, call: &str, needs: &str, more: u64, now: Instant) {
-        let what = Denial::Api { call: call.into(), needs: needs.into() };
-        self.rate.count(&module.into(), &what.key(), more, now);
-        self.denial(module, what, now);
+        let what = Denial::Api { call: claimed(call), needs: claimed(needs) };
+        let (subject, kind) = (Text::new(module), what.key());
+        self.rate.count(&subject, &kind, more, now);
+        match self.claims.take(now) {
+            Taken::Yes => self.denial(module, what, now),
+            Taken::Empty => self.rate.count(&subject, &kind, 1, now),
+        }
     }
 
     /// Writes how a subject ended, after what it was denied and is only counted so far.
@@ -145,11 +171,58 @@ impl Audit {
         self.rate.next_due()
     }
 
+    /// How long the launcher waits for something else to do before it syncs the log; `None` if there is no need.
+    pub(crate) fn sync_after(&self) -> Option<Duration> {
+        self.unsynced_since.map(|_| QUIET)
+    }
+
+    /// Puts what waits on the disk, when the launcher has nothing else to do, or when it has waited long enough.
+    pub(crate) fn sync_in_time(&mut self, work: Work, now: Instant) {
+        let waited = |since: Instant| now.saturating_duration_since(since);
+        if self.unsynced_since.is_some_and(|since| work == Work::None || waited(since) >= LONGEST_UNSYNCED) {
+            self.sync();
+        }
+    }
+
+    fn sync(&mut self) {
+        self.unsynced_since = None;
+        if let Err(error) = self.log.sync() {
+            log::error("launcher", &Error::Audit(error));
+        }
+    }
+
     fn write(&mut self, record: &Record) {
-        if let Err(error) = self.log.append(record) {
+        if let Err(error) = self.append(record) {
             log::error("launcher", &error);
         }
     }
+
+    fn append(&mut self, record: &Record) -> Result<(), Error> {
+        let written = self.log.append(record).map_err(Error::Audit);
+        if self.log.wants_sync() {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        written
+    }
+}
+
+/// Whether the launcher's loop had something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// It had.
+    Some,
+    /// Nothing was ready.
+    None,
+}
+
+/// A text of the core's, escaped and then cut: the names of calls and what they need are shorter.
+fn claimed(text: &str) -> Text {
+    let safe = Text::new(text);
+    let mut end = safe.as_str().len().min(MAX_CLAIM_BYTES);
+    while !safe.as_str().is_char_boundary(end) {
+        end -= 1;
+    }
+    Text::new(safe.as_str().get(..end).unwrap_or_default())
 }
 
 /// The limits that a subject met while it ran, from the last look at its cgroup and its output.
@@ -194,6 +267,29 @@ mod tests {
             if let Denial::Limit { which, .. } = denial { Some(*which) } else { None }
         };
         limits.iter().filter_map(which).collect()
+    }
+
+    /// As many kinds as a line counts by name, each with this name and a number.
+    fn counted(name: impl Fn(usize) -> Text) -> Result<(), cofferdam_audit::Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&folder.path().join("log.jsonl"), Rotation::default()).unwrap();
+        let (mut rate, subject) = (RateLimit::default(), Text::new("a"));
+        for number in 0..100 {
+            let what = Denial::Api { call: name(number), needs: Text::default() };
+            rate.count(&subject, &what.key(), 1, Instant::now());
+        }
+        log.append(&rate.ended(&subject).unwrap())
+    }
+
+    #[test]
+    fn no_claim_of_the_core_keeps_a_count_from_being_written() {
+        for worst in ["\\", "\u{10ffff}", "\u{1b}", "数"] {
+            let text = |number: usize| format!("{number}{}", worst.repeat(Text::MAX_BYTES));
+            assert!(claimed(&text(1)).as_str().len() <= MAX_CLAIM_BYTES);
+            counted(|number| claimed(&text(number))).unwrap();
+        }
+        // The control: names as long as a text may be are too long for one line.
+        assert!(counted(|number| Text::new(&format!("{number}{}", "\\".repeat(Text::MAX_BYTES)))).is_err());
     }
 
     #[test]

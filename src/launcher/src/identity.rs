@@ -148,15 +148,16 @@ fn own(host: &Host, path: &Path, id: OutsideId, sharing: Sharing) -> Result<Home
         nix::sys::stat::fstat(&directory).map_err(|errno| file("look at", path, "")(errno.into()))?;
     let home = Home { path: path.to_owned(), directory, outside: id };
     if metadata.st_uid == id.uid {
+        if host.privilege == Privilege::Root && metadata.st_gid != id.gid {
+            // The group may be somebody's: opened to it, it would be let in.
+            give(&home, None)?;
+        }
         set_mode(host, &home, metadata.st_mode, sharing)?;
         return Ok(home);
     }
     let empty = fs::read_dir(path).map_err(file("list", path, ""))?.next().is_none();
     if host.privilege == Privilege::Root && empty {
-        let (uid, gid) = (Some(Uid::from_raw(id.uid)), Some(Gid::from_raw(id.gid)));
-        // The open directory is the one that was looked at, whatever the path now says.
-        nix::unistd::fchown(&home.directory, uid, gid)
-            .map_err(|errno| file("chown", path, "")(errno.into()))?;
+        give(&home, Some(Uid::from_raw(id.uid)))?;
         set_mode(host, &home, metadata.st_mode, sharing)?;
         return Ok(home);
     }
@@ -166,6 +167,13 @@ fn own(host: &Host, path: &Path, id: OutsideId, sharing: Sharing) -> Result<Home
         cause: format!("it has content and belongs to uid {}, not to {}", metadata.st_uid, id.uid),
         remedy: "chown -R it to that uid and gid if the content is this module's",
     })
+}
+
+/// Gives the directory to its group, and to a user. The open one is the one that was looked at, whatever the path now
+/// says.
+fn give(home: &Home, uid: Option<Uid>) -> Result<(), Error> {
+    nix::unistd::fchown(&home.directory, uid, Some(Gid::from_raw(home.outside.gid)))
+        .map_err(|errno| file("chown", &home.path, "")(errno.into()))
 }
 
 /// Opens or closes the directory to its group, which is the module's own and perhaps the core's, and nobody's else.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use cofferdam_config::Interface as Settings;
 use cofferdam_control::{Interface as Announced, RpcCredentials, Secret};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::fcntl::OFlag;
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use nix::unistd::geteuid;
 
 use crate::error::{Error, file, system};
 use crate::sys::parent;
@@ -46,12 +48,7 @@ impl Interface {
             return Ok(None);
         }
         let token = settings.token_file.as_deref().map(token).transpose()?;
-        let listener = TcpListener::bind(settings.listen).map_err(|error| {
-            let remedy = "is another cofferdam running? set interface.listen to another address";
-            file("listen on", settings.listen.to_string(), remedy)(error)
-        })?;
-        // Accepted sockets inherit it, and the core may set no option of a socket. tcp(7)
-        setsockopt(&listener, sockopt::TcpNoDelay, &true).map_err(system("set TCP_NODELAY"))?;
+        let listener = listen(settings.listen)?;
         let address = listener
             .local_addr()
             .map_err(|error| file("listen on", settings.listen.to_string(), "")(error))?;
@@ -66,8 +63,12 @@ impl Interface {
         &self.announced
     }
 
-    /// The socket, for one core.
-    pub(crate) fn listener(&self) -> Result<OwnedFd, Error> {
+    /// The socket, for one core. It is shared with the cores before, and one that has fallen may have shut it down
+    /// (shutdown(2), or connect(2) to AF_UNSPEC): then there is a new one.
+    pub(crate) fn listener(&mut self) -> Result<OwnedFd, Error> {
+        if !getsockopt(&self.listener, sockopt::AcceptConn).map_err(system("read SO_ACCEPTCONN"))? {
+            self.listener = listen(self.announced.address)?;
+        }
         let again = self.listener.try_clone().map_err(|error| {
             file("duplicate the socket of", self.announced.address.to_string(), "")(error)
         })?;
@@ -80,6 +81,16 @@ impl Drop for Interface {
         // A cookie that stays behind opens nothing: the next start makes another.
         let _left_behind = fs::remove_file(&self.cookie_file);
     }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let remedy = "is another cofferdam running? set interface.listen to another address";
+        file("listen on", address.to_string(), remedy)(error)
+    })?;
+    // Accepted sockets inherit it, and the core may set no option of a socket. tcp(7)
+    setsockopt(&listener, sockopt::TcpNoDelay, &true).map_err(system("set TCP_NODELAY"))?;
+    Ok(listener)
 }
 
 /// 256 random bits in hexadecimal.
@@ -119,10 +130,15 @@ fn token(path: &Path) -> Result<Secret, Error> {
         cause: cause.to_owned(),
         remedy,
     };
-    let opened = fs::File::open(path).map_err(told("write one line of 32 to 512 printable characters"))?;
+    // In place of the file may stand a pipe: it is not waited for.
+    let opened = fs::File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+    let opened = opened.map_err(told("write one line of 32 to 512 printable characters"))?;
     let metadata = opened.metadata().map_err(told(""))?;
     if !metadata.is_file() {
         return Err(wrong("it is no regular file", "write one line of 32 to 512 printable characters"));
+    }
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(wrong("it belongs to another user", "make a new token, as the user who runs cofferdam"));
     }
     if metadata.mode() & 0o077 != 0 {
         return Err(wrong("other users may read it", "chmod 600 it, and make a new token"));
@@ -145,7 +161,8 @@ fn token(path: &Path) -> Result<Secret, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{SocketAddr, TcpStream};
+    use std::net::TcpStream;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;
 
     fn settings(token_file: Option<PathBuf>) -> Settings {
@@ -183,6 +200,32 @@ mod tests {
             assert!(!path.exists());
         }
         assert_ne!(seen[0], seen[1]);
+    }
+
+    #[test]
+    fn a_socket_that_a_core_has_shut_down_is_replaced_and_one_that_listens_is_not() {
+        let state = tempfile::tempdir().unwrap();
+        let mut interface = Interface::open(&settings(None), state.path()).unwrap().unwrap();
+        let address = interface.announced().address;
+        let connects = || TcpStream::connect(address).is_ok();
+        for _core in 0..2 {
+            let before = interface.listener.as_raw_fd();
+            let first = TcpListener::from(interface.listener().unwrap());
+            assert_eq!(interface.listener.as_raw_fd(), before);
+            assert!(connects());
+            nix::sys::socket::shutdown(first.as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
+            assert!(!connects(), "the control: nobody listens any more");
+            let _second = interface.listener().unwrap();
+            assert!(connects());
+        }
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_token_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert!(token(&path).unwrap_err().to_string().contains("no regular file"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Builds a subject's Landlock ruleset in the launcher; the child only enforces it.
 //!
-//! The ruleset handles every right that the running kernel knows, so what no rule grants is refused. Rules
-//! are built as hard requirements: a right that cannot be enforced is an error, never a warning. landlock(7).
+//! The ruleset handles every right that both the running kernel and the crate know, so what no rule grants is refused;
+//! a kernel that is newer than the crate may know rights beyond them, and [`in_words`] says so. Rules are built as
+//! hard requirements: a right that cannot be enforced is an error, never a warning. landlock(7).
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -98,6 +99,18 @@ fn rights(access: Access, version: ABI) -> BitFlags<AccessFs> {
     wanted & AccessFs::from_all(version)
 }
 
+/// The newest ABI that the crate knows.
+const NEWEST_KNOWN: u32 = 9;
+
+/// What is enforced on a kernel of this ABI, 1 or more: of a newer one than the crate knows, only a part.
+pub(crate) fn in_words(abi: u32) -> String {
+    if abi > NEWEST_KNOWN {
+        format!("landlock abi {NEWEST_KNOWN} of {abi}")
+    } else {
+        format!("landlock abi {abi}")
+    }
+}
+
 /// The newest ABI that both the kernel and the crate know.
 fn known(abi: u32) -> ABI {
     match abi {
@@ -111,5 +124,19 @@ fn known(abi: u32) -> ABI {
         7 => ABI::V7,
         8 => ABI::V8,
         _ => ABI::V9,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_newer_kernel_only_what_is_enforced_is_claimed() {
+        assert_eq!(in_words(1), "landlock abi 1");
+        assert_eq!(in_words(NEWEST_KNOWN), "landlock abi 9");
+        assert_eq!(in_words(NEWEST_KNOWN + 1), "landlock abi 9 of 10");
+        assert_eq!(known(NEWEST_KNOWN), known(u32::MAX));
+        assert_ne!(known(NEWEST_KNOWN), known(NEWEST_KNOWN - 1));
     }
 }

@@ -1,8 +1,9 @@
 //! `cofferdam-launcher run`: from the config to the running whole, and back to nothing.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,10 +59,12 @@ pub fn run(options: &Options) -> Result<(), Error> {
     make_directory(&scratch, 0o700)?;
     let instance = instance(&state_dir, &only_one)?;
     let launcher = settle(&installation, &instance, scratch)?;
-    let _sweeper = Sweeper::start(launcher.cgroup_directories(), lock_path(&state_dir))?;
+    let sweeper = Sweeper::start(launcher.cgroup_directories(), lock_path(&state_dir))?;
     let audit = Audit::open(&state_dir, &options.config)?;
     let supervisor = load(launcher, audit, installation, options)?;
-    supervisor.run(&signals)
+    supervisor.run(&signals)?;
+    sweeper.dismiss();
+    Ok(())
 }
 
 /// Signals that stop the launcher arrive by descriptor; no handler ever runs. SIGPIPE is ignored by Rust.
@@ -80,6 +83,9 @@ fn take_signals() -> Result<SignalFd, Error> {
 const SWEEP_TRIES: u32 = 250;
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
+/// For the launcher's user alone.
+const LOCK_MODE: u32 = 0o600;
+
 fn lock_path(state_dir: &Path) -> PathBuf {
     state_dir.join("lock")
 }
@@ -87,8 +93,11 @@ fn lock_path(state_dir: &Path) -> PathBuf {
 /// One launcher a state directory: it sweeps cgroups of the directory's name and owns what is in it.
 fn lock(state_dir: &Path) -> Result<Flock<File>, Error> {
     let path = lock_path(state_dir);
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let opened = File::options().create(true).truncate(false).write(true).mode(LOCK_MODE).open(&path);
     let mut opened = opened.map_err(file("open", &path, "may this user write there?"))?;
+    // Whoever can open it can lock it, and keep every launcher from starting.
+    let closed = opened.set_permissions(Permissions::from_mode(LOCK_MODE));
+    closed.map_err(file("chmod", &path, "it belongs to another user: remove it"))?;
     let mut errno = Errno::EWOULDBLOCK;
     for _ in 0..SWEEP_TRIES {
         match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {

@@ -7,17 +7,20 @@
 mod parts;
 mod running;
 mod summary;
+mod tasks;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
+use cofferdam_audit::Hash;
 use cofferdam_config::Layer;
+use cofferdam_policy::page::render_json;
 use cofferdam_policy::profile::{Namespace, Network, Profile};
 
 use crate::cgroup::{Cgroup, CgroupHost};
 use crate::child::{self, FailureSlot, Groups, Numbers, Plan};
 use crate::error::{Error, file, system};
-use crate::host::{Host, Privilege, raise};
+use crate::host::{Enforced, Host, Privilege, raise};
 use crate::identity::Home;
 use crate::landlock::{self, OpenedDirectory};
 use crate::namespaces::{self, INSIDE_ID, Net, OutsideId};
@@ -32,6 +35,7 @@ use crate::{filter, layers::Layers};
 use parts::{binds, channel, enter, image, inherited, log_pipe, open_directory, rlimits, socket_pair};
 pub use running::Running;
 use running::{Accepted, Unverified, receive_listener};
+use tasks::TaskRlimit;
 
 /// Starts subjects. There is one, in a process of one thread.
 pub struct Launcher {
@@ -41,11 +45,14 @@ pub struct Launcher {
     /// A directory of the launcher's own, on which helpers mount new roots in namespaces of their own.
     scratch: PathBuf,
     stack: ChildStack,
+    task_rlimit: TaskRlimit,
 }
 
 /// A subject whose slow, one-time parts are done.
 pub struct Loaded {
     profile: Profile,
+    /// Of the profile as JSON; taken once, since a launch is not to wait for it.
+    profile_hash: Hash,
     program: Program,
     data_path: PathBuf,
     data: OwnedFd,
@@ -78,6 +85,11 @@ impl Loaded {
         self.program.hash.bytes()
     }
 
+    /// The hash of what confines it, for the audit log.
+    pub(crate) fn profile_hash(&self) -> Hash {
+        self.profile_hash
+    }
+
     /// What confines it.
     #[must_use]
     pub fn profile(&self) -> &Profile {
@@ -104,7 +116,7 @@ impl Launcher {
     /// Takes over what was found out about the host.
     ///
     /// # Errors
-    /// When there is no memory for a child's stack.
+    /// When there is no memory for a child's stack, or the kernel does not say which one it is.
     pub fn new(
         host: Host,
         cgroups: Option<CgroupHost>,
@@ -112,7 +124,9 @@ impl Launcher {
         scratch: PathBuf,
     ) -> Result<Self, Error> {
         let stack = ChildStack::new().map_err(system("map a stack for children"))?;
-        Ok(Self { host, cgroups, layers, scratch, stack })
+        let cgroup = if cgroups.is_some() { Enforced::Yes } else { Enforced::No };
+        let task_rlimit = TaskRlimit::settle(host.privilege, cgroup)?;
+        Ok(Self { host, cgroups, layers, scratch, stack, task_rlimit })
     }
 
     /// What was found out about the host.
@@ -163,7 +177,18 @@ impl Launcher {
         } else {
             Some(landlock::ruleset(&profile, &opened, self.host.landlock_abi)?)
         };
-        Ok(Loaded { profile, program, data_path, data, libraries, module_files, ruleset, outside })
+        let profile_hash = Hash::of(render_json(&profile, &[], &[]).as_bytes());
+        Ok(Loaded {
+            profile,
+            profile_hash,
+            program,
+            data_path,
+            data,
+            libraries,
+            module_files,
+            ruleset,
+            outside,
+        })
     }
 
     /// Makes everything that one start needs.
@@ -196,7 +221,7 @@ impl Launcher {
             groups: self.groups(loaded),
             file_mode_mask: self.file_mode_mask(loaded),
             inside_id: INSIDE_ID,
-            rlimits: rlimits(profile)?,
+            rlimits: rlimits(profile, self.task_rlimit)?,
             last_capability: self.host.last_capability,
             launcher: self.host.launcher_pidfd()?,
             inherited,

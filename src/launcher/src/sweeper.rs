@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The launcher's hold on its sweeper: the sweeper acts when this is closed without a word, which is by death.
 pub(crate) struct Sweeper {
-    leash: Option<OwnedFd>,
+    leash: OwnedFd,
     pidfd: OwnedFd,
 }
 
@@ -44,17 +44,15 @@ impl Sweeper {
 
     fn hold(leash: OwnedFd, child: Pid) -> Result<Self, Error> {
         let pidfd = parent::pidfd_open(child).map_err(system("pidfd_open"))?;
-        Ok(Self { leash: Some(leash), pidfd })
+        Ok(Self { leash, pidfd })
     }
-}
 
-impl Drop for Sweeper {
-    fn drop(&mut self) {
-        // A word on the leash says that there is nothing to do; death says nothing.
-        if let Some(leash) = self.leash.take() {
-            let _gone_already = nix::unistd::write(&leash, b".");
-        }
-        let _nothing_to_reap = parent::reap(self.pidfd.as_fd(), Reap::Wait);
+    /// Tells the sweeper that nothing is left to do. Without this word, after an error or a panic as after a kill, it
+    /// waits until the launcher is gone, and sweeps.
+    pub(crate) fn dismiss(self) {
+        let Self { leash, pidfd } = self;
+        let _gone_already = nix::unistd::write(&leash, b".");
+        let _nothing_to_reap = parent::reap(pidfd.as_fd(), Reap::Wait);
     }
 }
 

@@ -5,9 +5,9 @@
 //! kind is a part of the name because two modules may report the same name with different kinds, and a family has one.
 //! Two that report the same name and kind share a family, which Prometheus can sum over modules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::registry::{Kind, Metric};
+use crate::registry::{Kind, Metric, Module};
 use crate::{HostMetrics, Registry, Value};
 
 /// How the names of all families begin that modules report.
@@ -18,36 +18,85 @@ impl Registry {
     /// `text/plain; version=0.0.4; charset=utf-8`.
     #[must_use]
     pub fn render(&self, host: &HostMetrics) -> String {
-        let mut text = String::new();
-        for (name, family) in &host.families {
-            describe(&mut text, name, &family.help, family.kind.word());
-            for (labels, value) in &family.series {
-                let labels: Vec<(&str, &str)> =
-                    labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                sample(&mut text, name, &labels, &number(*value));
-            }
-        }
-        for ((kind, name), modules) in self.families() {
-            let family = format!("{MODULE_PREFIX}{}_{name}", kind.word());
-            let help = format!("The {} {name} that modules report.", kind.word());
-            describe(&mut text, &family, &help, kind.word());
+        self.render_within(host, usize::MAX)
+    }
+
+    /// The same, of up to `max_bytes` and the names of modules. The host's own series are always there. If all are too
+    /// long together, the modules with the longest are left out and named in the last line: no module can keep the
+    /// others from being looked after.
+    #[must_use]
+    pub fn render_within(&self, host: &HostMetrics, max_bytes: usize) -> String {
+        let mut text = render_host(host);
+        let left_out = self.beyond(max_bytes.saturating_sub(text.len()));
+        for ((kind, name), modules) in self.families(&left_out) {
+            let family = describe_reported(&mut text, kind, name);
             for (module, metric) in modules {
                 render_metric(&mut text, &family, module, metric);
             }
         }
+        if !left_out.is_empty() {
+            let names = left_out.into_iter().collect::<Vec<_>>().join(", ");
+            text.push_str(&format!("# left out, because all are too long together: {names}\n"));
+        }
         text
     }
 
+    /// The modules whose series are the longest and do not fit into `max_bytes` beside those of the others.
+    fn beyond(&self, max_bytes: usize) -> BTreeSet<&str> {
+        let mut sizes: Vec<(usize, &str)> =
+            self.modules.iter().map(|(name, module)| (length(name, module), name.as_str())).collect();
+        sizes.sort_unstable();
+        let mut used = 0_usize;
+        let fits = |(bytes, _): &&(usize, &str)| {
+            used = used.saturating_add(*bytes);
+            used <= max_bytes
+        };
+        let kept = sizes.iter().take_while(fits).count();
+        sizes.into_iter().skip(kept).map(|(_, name)| name).collect()
+    }
+
     /// By kind and name: who reports it.
-    fn families(&self) -> BTreeMap<(Kind, &str), Vec<(&str, &Metric)>> {
+    fn families(&self, left_out: &BTreeSet<&str>) -> BTreeMap<(Kind, &str), Vec<(&str, &Metric)>> {
         let mut families = BTreeMap::<_, Vec<_>>::new();
-        for (module, reported) in &self.modules {
+        for (module, reported) in self.modules.iter().filter(|(name, _)| !left_out.contains(name.as_str())) {
             for (name, metric) in &reported.metrics {
                 families.entry((metric.kind, name.as_str())).or_default().push((module.as_str(), metric));
             }
         }
         families
     }
+}
+
+fn render_host(host: &HostMetrics) -> String {
+    let mut text = String::new();
+    for (name, family) in &host.families {
+        describe(&mut text, name, &family.help, family.kind.word());
+        for (labels, value) in &family.series {
+            let labels: Vec<(&str, &str)> =
+                labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            sample(&mut text, name, &labels, &number(*value));
+        }
+    }
+    text
+}
+
+/// How long the text of a module is, with the beginning of every family, which it may share with others.
+fn length(name: &str, module: &Module) -> usize {
+    let length = |(metric_name, metric): (&String, &Metric)| {
+        let mut text = String::new();
+        let family = describe_reported(&mut text, metric.kind, metric_name);
+        render_metric(&mut text, &family, name, metric);
+        text.len()
+    };
+    module.metrics.iter().map(length).fold(0, usize::saturating_add)
+}
+
+/// Opens the family of what modules report under a name, and gives its name.
+fn describe_reported(text: &mut String, kind: Kind, name: &str) -> String {
+    let family = format!("{MODULE_PREFIX}{}_{name}", kind.word());
+    let help = format!("The {} {name} that modules report.", kind.word());
+    describe(text, &family, &help, kind.word());
+    family
 }
 
 fn render_metric(text: &mut String, family: &str, module: &str, metric: &Metric) {

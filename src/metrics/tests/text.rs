@@ -242,3 +242,26 @@ proptest! {
         prop_assert!(text.lines().filter(|line| !line.starts_with('#')).count() <= 20);
     }
 }
+
+#[test]
+fn modules_whose_series_are_too_long_are_left_out_and_the_others_and_the_hosts_own_are_there() {
+    let mut registry = Registry::new(256);
+    let long = Labels::from([("l".to_owned(), "\"".repeat(128))]);
+    for module in ["fat", "fatter"] {
+        (0..200).for_each(|number| {
+            registry.report(module, &format!("{module}_{number}"), &long, Change::Set(1.0)).unwrap();
+        });
+    }
+    registry.report("honest", "blocks", &Labels::new(), Change::Add(1.0)).unwrap();
+    let mut host = HostMetrics::new();
+    host.add(HostKind::Gauge, "cofferdam_up", "It runs.", Labels::new(), 1.0).unwrap();
+    let whole = registry.render(&host);
+    assert_eq!(registry.render_within(&host, whole.len()), whole, "the control: all fits");
+    let left_out = "# left out, because all are too long together: fatter\n";
+    let text = registry.render_within(&host, whole.len() - 1);
+    assert!(text.len() < whole.len() && text.ends_with(left_out), "{text}");
+    for there in ["cofferdam_up 1\n", "module_counter_blocks{module=\"honest\"} 1\n", "module=\"fat\""] {
+        assert!(text.contains(there), "{there}");
+    }
+    assert!(registry.render_within(&host, 0).starts_with("# HELP cofferdam_up It runs.\n"));
+}

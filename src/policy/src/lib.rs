@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+pub mod compare;
 mod constants;
 mod decide;
 mod derive;
@@ -14,7 +15,7 @@ pub mod page;
 pub mod profile;
 mod tables;
 
-pub use cofferdam_document::DocumentError;
+pub use cofferdam_document::{DocumentError, escape};
 pub use derive::{CoreNeeds, Decisions, Grants, Overrides, derive, derive_core};
 pub use profile::Profile;
 pub use tables::{CapabilityNote, Sources, Tables};

@@ -11,7 +11,7 @@ use crate::tables::Tables;
 use cofferdam_document::{escape, quote};
 use cofferdam_manifest::{Capability, CapabilitySet, EventName};
 use layout::Layout;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The page of one profile. `calls` is the whole table of calls and `events` are the names of all event types;
 /// the page picks what the profile grants.
@@ -45,6 +45,18 @@ pub fn render_json(profile: &Profile, calls: &[CallLine], events: &[String]) -> 
     let may_hear = if hears(profile) { events } else { &[] };
     #[expect(clippy::expect_used, reason = "all keys are text or numbers, and memory takes every write")]
     serde_json::to_string_pretty(&Page { profile, may_call, may_hear }).expect("a profile is plain data")
+}
+
+/// The profile in a page that [`render_json`] has made.
+///
+/// # Errors
+/// What is wrong with the text, with line and column.
+pub fn profile_of(json: &str) -> Result<Profile, String> {
+    #[derive(Deserialize)]
+    struct Page {
+        profile: Profile,
+    }
+    serde_json::from_str(json).map(|page: Page| page.profile).map_err(|error| error.to_string())
 }
 
 fn hears(profile: &Profile) -> bool {

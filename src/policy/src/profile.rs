@@ -5,14 +5,16 @@
 //! nothing the launcher decides about a module may be missing here.
 
 mod limits;
+mod syscalls;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use cofferdam_manifest::{Capability, CapabilitySet, EventName, ModuleName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use limits::{CoreLimits, Limit, Limits};
+pub use syscalls::{Clause, Condition, Errno, SyscallPolicy, SyscallRules, Verdict};
 
 /// Where a module finds its own data directory.
 pub const DATA_INSIDE: &str = "/data";
@@ -20,7 +22,8 @@ pub const DATA_INSIDE: &str = "/data";
 pub const STATE_INSIDE: &str = "/state";
 
 /// All that one confined program may do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Whom it confines.
     pub subject: Subject,
@@ -63,7 +66,7 @@ pub struct Profile {
 }
 
 /// Whom a profile confines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// A module.
@@ -89,7 +92,7 @@ impl Subject {
 }
 
 /// How a program is linked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Linkage {
     /// No interpreter: it runs from a sealed memory file and its sandbox holds no program file.
@@ -99,7 +102,7 @@ pub enum Linkage {
 }
 
 /// A namespace of namespaces(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Namespace {
     /// user_namespaces(7)
@@ -139,7 +142,8 @@ impl Namespace {
 }
 
 /// One namespace and its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NamespaceRule {
     /// Which one.
     pub namespace: Namespace,
@@ -149,7 +153,7 @@ pub struct NamespaceRule {
 
 /// What may be done below a directory. Neither kind lets devices, set-user-ID bits or symbolic links to
 /// elsewhere take effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Read, write, create, remove, rename; never execute.
@@ -159,7 +163,8 @@ pub enum Access {
 }
 
 /// One directory of the sandbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DirectoryRule {
     /// Its absolute path inside the sandbox. For libraries also its path on the host.
     pub inside: String,
@@ -170,7 +175,8 @@ pub struct DirectoryRule {
 }
 
 /// A socket on which it accepts connections.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InterfaceRule {
     /// The address that the launcher listens on.
     pub address: SocketAddr,
@@ -197,7 +203,7 @@ impl Profile {
 }
 
 /// What a program may reach over the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
     /// A network namespace with no interface but a loopback that is down.
@@ -214,97 +220,8 @@ pub enum Network {
     },
 }
 
-/// The system calls of a program: rules in order, and what happens to everything else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SyscallPolicy {
-    /// For each system call number the clauses to try in order; the first whose conditions all hold decides.
-    pub rules: BTreeMap<u32, SyscallRules>,
-    /// Whatever no clause decides.
-    pub otherwise: Verdict,
-}
-
-/// The clauses of one system call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SyscallRules {
-    /// Its name.
-    pub name: String,
-    /// Tried in order. A clause without conditions is the last one.
-    pub clauses: Vec<Clause>,
-}
-
-/// One rule about a system call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Clause {
-    /// All must hold; none: always.
-    pub when: Vec<Condition>,
-    /// What happens then.
-    pub verdict: Verdict,
-    /// Who needs it, and when; or why it is refused.
-    pub why: String,
-    /// The policy file that states it.
-    pub file: String,
-}
-
-/// `argument & mask == value`, on the low 32 bits of the argument. The kernel itself cuts every argument that
-/// a policy may name (`int`, `unsigned int`, flag words) to 32 bits; the parser refuses any other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Condition {
-    /// Which argument, 0 to 5.
-    pub argument: u8,
-    /// Which bits count.
-    pub mask: u32,
-    /// What they must be.
-    pub value: u32,
-    /// As the policy file writes it, with the kernel's names.
-    pub text: String,
-}
-
-/// What a system call meets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The kernel performs it.
-    Allow,
-    /// It returns this error and nobody is told: runtimes probe for it at every start and have a fallback.
-    Quiet(Errno),
-    /// It returns this error; the launcher logs it as a denial of the module, which goes on.
-    Refuse(Errno),
-    /// The module is killed and the launcher logs why: no module does this by accident.
-    Kill,
-}
-
-/// An error number that a policy may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Errno {
-    /// Operation not permitted.
-    #[serde(rename = "EPERM")]
-    Perm,
-    /// Permission denied.
-    #[serde(rename = "EACCES")]
-    Access,
-    /// Function not implemented: the C library falls back to an older call.
-    #[serde(rename = "ENOSYS")]
-    NoSys,
-    /// Address family not supported.
-    #[serde(rename = "EAFNOSUPPORT")]
-    FamilyNotSupported,
-}
-
-impl Errno {
-    /// The name of errno(3).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Perm => "EPERM",
-            Self::Access => "EACCES",
-            Self::NoSys => "ENOSYS",
-            Self::FamilyNotSupported => "EAFNOSUPPORT",
-        }
-    }
-}
-
 /// A resource of getrlimit(2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Resource {
     /// RLIMIT_NOFILE, descriptors
@@ -333,7 +250,8 @@ pub enum Resource {
 }
 
 /// One resource limit, soft and hard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RlimitRule {
     /// Which.
     pub resource: Resource,
@@ -344,7 +262,8 @@ pub struct RlimitRule {
 }
 
 /// One variable of the environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EnvironmentRule {
     /// Its name.
     pub name: String,
@@ -355,7 +274,8 @@ pub struct EnvironmentRule {
 }
 
 /// One descriptor that the program starts with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DescriptorRule {
     /// Its number.
     pub number: u8,
@@ -366,7 +286,7 @@ pub struct DescriptorRule {
 }
 
 /// What a descriptor that is handed to a program is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Descriptor {
     /// An input that is at its end: a pipe of its own, whose other end is closed.
@@ -380,7 +300,8 @@ pub enum Descriptor {
 }
 
 /// A layer that the operator's config allows to be missing, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Weakening {
     /// The layer's name in the config.
     pub layer: String,
@@ -390,7 +311,8 @@ pub struct Weakening {
 
 /// One line of the calls table, as the page prints it. The table itself lives with the protocol; this crate
 /// gets it as an argument.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CallLine {
     /// The call's name.
     pub name: String,

@@ -1,6 +1,6 @@
 //! Which module serves which JSON-RPC method. A table and its rules; nothing is called here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_manifest::ModuleName;
 
@@ -15,6 +15,8 @@ const MAX_METHOD_BYTES: usize = 64;
 #[derive(Debug, Default)]
 pub struct Endpoints {
     by_full_name: BTreeMap<String, Endpoint>,
+    /// Whose names begin full names, whether or not they have registered anything.
+    modules: BTreeSet<ModuleName>,
 }
 
 /// One registered method.
@@ -61,12 +63,32 @@ pub enum RegisterError {
         /// The method that has the name.
         holder_method: String,
     },
+    /// The name is one that a method of another module would have, which may register it later.
+    #[error(
+        "method {method} of module {module} would be called {full_name}, as only methods of module {owner} are: choose another name"
+    )]
+    OfAnother {
+        /// The name that it would have.
+        full_name: String,
+        /// Whose method was refused.
+        module: ModuleName,
+        /// The method that was refused.
+        method: String,
+        /// Whose methods have such names.
+        owner: ModuleName,
+    },
     /// The module has as many as it may have.
     #[error("module {0} has registered {MAX_PER_MODULE} methods already: unregister one first")]
     TooMany(ModuleName),
 }
 
 impl Endpoints {
+    /// From now on `module` alone has full names that begin with its name, so that a module of a shorter name cannot
+    /// answer in its place. Of two modules whose names begin alike but for `-` and `_`, the first to register has it.
+    pub fn expect_module(&mut self, module: &ModuleName) {
+        self.modules.insert(module.clone());
+    }
+
     /// Adds a method and returns the full name by which clients call it.
     ///
     /// # Errors
@@ -80,6 +102,10 @@ impl Endpoints {
         check_method(method)?;
         check_description(method, description)?;
         let full_name = full_name(module, method);
+        if let Some(owner) = self.owner(&full_name, module) {
+            let (module, method, owner) = (module.clone(), method.to_owned(), owner.clone());
+            return Err(RegisterError::OfAnother { full_name, module, method, owner });
+        }
         if let Some(holder) = self.by_full_name.get(&full_name) {
             return Err(RegisterError::Taken {
                 full_name,
@@ -123,6 +149,14 @@ impl Endpoints {
     /// All full names and their methods, in the order of the names.
     pub fn list(&self) -> impl Iterator<Item = (&str, &Endpoint)> {
         self.by_full_name.iter().map(|(full_name, endpoint)| (full_name.as_str(), endpoint))
+    }
+
+    /// The module of a longer name than that of `module` with which `full_name` begins as well.
+    fn owner(&self, full_name: &str, module: &ModuleName) -> Option<&ModuleName> {
+        let begins = |other: &&ModuleName| {
+            other.as_str().len() > module.as_str().len() && full_name.starts_with(&self::full_name(other, ""))
+        };
+        self.modules.iter().find(begins)
     }
 
     fn of<'e>(&'e self, module: &'e ModuleName) -> impl Iterator<Item = &'e Endpoint> {
@@ -202,6 +236,22 @@ mod tests {
             assert_eq!(error, expected);
         }
         assert_eq!(endpoints.list().count(), 1);
+    }
+
+    #[test]
+    fn a_module_of_a_shorter_name_cannot_answer_in_the_place_of_one_that_comes_later() {
+        let mut endpoints = Endpoints::default();
+        ["wallet", "wallet-cold"].iter().for_each(|module| endpoints.expect_module(&name(module)));
+        let error = endpoints.register(&name("wallet"), "cold_send", "").unwrap_err().to_string();
+        let expected = "method cold_send of module wallet would be called wallet_cold_send, as only methods of \
+                        module wallet-cold are: choose another name";
+        assert_eq!(error, expected);
+        assert_eq!(endpoints.register(&name("wallet-cold"), "send", ""), Ok("wallet_cold_send".to_owned()));
+        let free =
+            [("wallet", "cold"), ("wallet", "coldsend"), ("wallet", "send"), ("other", "wallet_cold_send")];
+        for (module, method) in free {
+            endpoints.register(&name(module), method, "").unwrap();
+        }
     }
 
     #[test]

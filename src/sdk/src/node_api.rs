@@ -37,7 +37,6 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 ///
 #[doc = include_str!("groups.md")]
 #[derive(Debug, Clone)]
-#[must_use = "it does nothing but by its methods"]
 pub struct NodeApi {
     handle: Arc<Handle>,
     deadline: Duration,

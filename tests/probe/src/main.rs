@@ -3,6 +3,7 @@
 
 mod garbage;
 mod listen;
+mod obey;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         "events" => run(listen::to_events(listen::LIFECYCLE)),
         "chain" => run(listen::to_events(listen::CHAIN)),
         "transaction" => run(listen::ask_for_the_first_transaction()),
+        "obey" => run(obey::callers()),
         "garbage" => garbage::instead_of_a_handshake(),
         "garbage-later" => run(garbage::after_the_handshake()),
         _ => run(serve(Stop::Obey)),
@@ -85,8 +87,9 @@ enum Stop {
 async fn connect() -> Result<ModuleIntegration, ExitCode> {
     let args = Args::parse();
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let connected =
-        ModuleIntegration::connect(args.socket_path, "probe".to_owned(), "probe".to_owned(), version).await;
+    // It may be installed under another name too, to be two.
+    let name = args.module_id.unwrap_or_else(|| "probe".to_owned());
+    let connected = ModuleIntegration::connect(args.socket_path, name.clone(), name, version).await;
     connected.inspect(|_| println!("connected")).map_err(failed)
 }
 

@@ -7,8 +7,8 @@ use cofferdam_config::Layer;
 use cofferdam_policy::Tables;
 use serde::Serialize;
 
-use super::facts::Facts;
 use super::remedy::remedy;
+use crate::facts::Facts;
 
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -107,7 +107,7 @@ const TRIED: &[(&str, Weight, &str)] = &[
     ("keyring", Needed, "not handing the operator's keys to a module"),
     ("cgroup", Weight::Layer(Layer::Cgroup), "limits of memory, processor time and tasks"),
     ("descriptors", Needed, "some forty descriptors for each module"),
-    ("settle", Needed, "the launcher's own settling in"),
+    ("launch", Needed, "the start of any module"),
     ("state_dir", Needed, "the core's state, the lock and the audit log"),
     ("state_dir_lasts", Advice, "keeping the audit log and the modules' databases"),
     ("data_dir", Needed, "the modules' own files"),
@@ -117,8 +117,11 @@ const TRIED: &[(&str, Weight, &str)] = &[
 /// What only root has.
 const UIDS: (&str, Weight, &str) = ("uids", Needed, "a host uid of its own for each module");
 
+/// A setting, whether a value of it is a good one, and what for.
+type Hardening = (&'static str, fn(&str) -> bool, &'static str);
+
 /// Settings that harden the host beyond what modules meet: a module is kept from each by its system call rules.
-const HARDENING: &[(&str, fn(&str) -> bool, &str)] = &[
+const HARDENING: &[Hardening] = &[
     (
         "kernel.yama.ptrace_scope",
         |value| value != "0",
@@ -132,15 +135,14 @@ const HARDENING: &[(&str, fn(&str) -> bool, &str)] = &[
 ];
 
 /// Judges what was found against what this config allows to be missing.
-pub(crate) fn judge(facts: &Facts, allowed: &BTreeSet<Layer>) -> Vec<Finding> {
-    let tables = Tables::builtin();
+pub(crate) fn judge(facts: &Facts, allowed: &BTreeSet<Layer>, tables: &Tables) -> Vec<Finding> {
     let uids = facts.is_root().then_some(UIDS);
     let tried = TRIED.iter().copied().chain(uids);
     let mut findings: Vec<Finding> = vec![kernel(facts)];
     findings.extend(tried.map(|(name, weight, needed_for)| {
         let found = facts.of(name);
         let waiver = match weight {
-            Weight::Layer(layer) => waiver(layer, &tables, allowed),
+            Weight::Layer(layer) => waiver(layer, tables, allowed),
             Needed | Advice => None,
         };
         finding(name, weight, needed_for, found, waiver, facts)

@@ -1,7 +1,7 @@
 //! What an operator can do about each thing that this host does not give: a command or a line, never more than the
 //! cause that was found calls for. Pure.
 
-use super::facts::Facts;
+use crate::facts::Facts;
 
 /// A container's own rules, which are in the way more often than the kernel's.
 const CONTAINER: &str = "this looks like a container: start it with `--cap-add SYS_ADMIN --security-opt \
@@ -74,10 +74,11 @@ fn usual(name: &str) -> &'static str {
         "kernel.dmesg_restrict" => "sysctl kernel.dmesg_restrict=1",
         "vm.unprivileged_userfaultfd" => "sysctl vm.unprivileged_userfaultfd=0",
         "kernel.core_pattern" => "sysctl kernel.core_pattern=core, where no crash reports are wanted",
-        "no_new_privs" | "settle" | "kernel" => {
-            "does an outer sandbox forbid the call? run Cofferdam outside of it"
+        "launch" => {
+            "mend what else is missing first; where nothing is, the text names the step that failed: see docs/launch-sequence.md"
         }
-        _ => "see docs/launch-sequence.md",
+        "no_new_privs" | "kernel" => "does an outer sandbox forbid the call? run Cofferdam outside of it",
+        _ => "please report what was seen: no remedy is known",
     }
 }
 

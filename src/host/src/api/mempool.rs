@@ -23,7 +23,7 @@ const MAX_TRANSACTION_BYTES: usize = 4_000_000;
 const FEE_TARGETS: std::ops::RangeInclusive<u32> = 1..=1008;
 
 impl Handle<GetMempoolTransactions> for Host {
-    const REPLY: ReplySize = ReplySize::Large;
+    const REPLY: ReplySize = ReplySize::TwiceLarge;
 
     async fn handle(
         &self,
@@ -35,7 +35,7 @@ impl Handle<GetMempoolTransactions> for Host {
 }
 
 impl Handle<GetMempoolTransactionsAfter> for Host {
-    const REPLY: ReplySize = ReplySize::Large;
+    const REPLY: ReplySize = ReplySize::TwiceLarge;
 
     async fn handle(
         &self,

@@ -15,7 +15,7 @@ use cofferdam_node::BlockVerdict;
 const MAX_BLOCK_BYTES: usize = 4_000_000;
 
 impl Handle<GetBlockTemplate> for Host {
-    const REPLY: ReplySize = ReplySize::Large;
+    const REPLY: ReplySize = ReplySize::TwiceLarge;
 
     async fn handle(&self, _: &Caller, _: Authorized<GetBlockTemplate>) -> Result<BlockTemplate, ApiError> {
         let template = self.node.block_template().await.map_err(|error| self.failure(error))?;

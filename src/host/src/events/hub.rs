@@ -28,6 +28,9 @@ const KEPT_BYTES: usize = QUEUE_BYTES;
 /// Events that wait while changes of the chain are being written, which is a moment unless the disk hangs.
 const HELD: usize = EVENT_QUEUE;
 
+/// How many bytes of them: modules publish up to 64 KiB at a time, and a disk can hang for long.
+const HELD_BYTES: usize = 8 * QUEUE_BYTES;
+
 /// Bits of a cursor that count events. The bits above hold milliseconds: a core would have to make a million
 /// events in each millisecond of its life to reach a cursor of its successor.
 const COUNT_BITS: u32 = 20;
@@ -77,6 +80,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Held {
     events: Vec<EncodedEvent>,
+    bytes: usize,
     /// Those for which there was no room.
     lost: Option<Lost>,
 }
@@ -203,7 +207,7 @@ impl Hub {
             state.delivered = event.cursor;
             state.chain.push(event);
         }
-        let Held { events, lost } = state.held.take().unwrap_or_default();
+        let Held { events, lost, .. } = state.held.take().unwrap_or_default();
         events.into_iter().for_each(|event| state.send(event));
         if let Some(lost) = lost {
             state.sessions.values().for_each(|mailbox| mailbox.miss(lost));
@@ -287,7 +291,9 @@ impl Hub {
 
 impl Held {
     fn push(&mut self, event: EncodedEvent) {
-        if self.events.len() < HELD {
+        self.bytes = self.bytes.saturating_add(event.frame.len());
+        // Once one is lost so are all behind it: what is lost is one span.
+        if self.lost.is_none() && self.events.len() < HELD && self.bytes <= HELD_BYTES {
             self.events.push(event);
             return;
         }

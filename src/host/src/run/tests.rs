@@ -295,3 +295,18 @@ async fn a_module_that_met_its_limit_is_told_of_to_who_subscribed() {
     let warning = peer.event().await.payload;
     assert!(matches!(warning, EventPayload::ResourceLimitWarning { used: 2, .. }), "{warning:?}");
 }
+
+#[tokio::test]
+async fn a_module_whose_name_is_that_of_the_host_is_not_started() {
+    for name in ["host", "Host"] {
+        let (log, _guard) = Captured::start();
+        let module = RosterEntry { name: name.parse().unwrap(), ..entry() };
+        let core = core_of(module, no_settings(), None, 0);
+        assert_eq!(core.launcher.asked().await, Ask::Ready);
+        core.launcher.report(&Report::Shutdown { grace_ms: 1000 }, &[]);
+        assert_eq!(core.launcher.asked().await, Ask::Stopped);
+        core.end().await.unwrap();
+        let line = format!("{name}: not started: modules are told that the host itself is `host`");
+        assert!(log.text().contains(&line), "{}", log.text());
+    }
+}

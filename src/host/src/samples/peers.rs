@@ -93,7 +93,9 @@ fn is_banned(bans: &[Range], address: &str) -> bool {
         (Range::V4(network, prefix), Some(IpAddr::V4(peer))) => {
             share_prefix(*network, u128::from(peer.to_bits()) << 96, *prefix)
         }
-        (Range::V6(network, prefix), Some(IpAddr::V6(peer))) => share_prefix(*network, peer.to_bits(), *prefix),
+        (Range::V6(network, prefix), Some(IpAddr::V6(peer))) => {
+            share_prefix(*network, peer.to_bits(), *prefix)
+        }
         (Range::Name(name), None) => host == Some(name.as_str()),
         (Range::V4(..) | Range::V6(..) | Range::Name(_), Some(_) | None) => false,
     })

@@ -19,6 +19,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sle
 use self::lifecycle::{Action, Lifecycle};
 use crate::api::Host;
 use crate::control_link::{Launcher, LinkError, Received};
+use crate::modules::HOST;
 use crate::samples::{every, warnings};
 use crate::session::{Module, SessionEnd, serve};
 
@@ -76,7 +77,7 @@ impl Supervisor {
         let mut modules = HashMap::new();
         let mut unusable = Vec::new();
         for entry in &roster {
-            let publishes = publishes(entry).unwrap_or_else(|why| {
+            let publishes = check(entry).unwrap_or_else(|why| {
                 unusable.push((entry.name.clone(), why));
                 Vec::new()
             });
@@ -283,6 +284,14 @@ fn module(entry: &RosterEntry, publishes: Vec<EventType>) -> Module {
         files: entry.files.clone(),
         limits: entry.limits,
     }
+}
+
+/// What [`publishes`] says, of a module that nobody can take for the host.
+fn check(entry: &RosterEntry) -> Result<Vec<EventType>, String> {
+    if entry.name.as_str().eq_ignore_ascii_case(HOST) {
+        return Err(format!("modules are told that the host itself is `{HOST}`; rename the module"));
+    }
+    publishes(entry)
 }
 
 /// The event types that the operator lets a module publish.

@@ -23,8 +23,9 @@ pub enum CgroupHost {
 }
 
 impl CgroupHost {
-    /// Finds the hierarchies (or takes the v2 directory the operator names), removes what an earlier launcher of the same `instance` left behind, and makes
-    /// this launcher's own directory. Only one launcher of an instance may run: the caller holds its lock.
+    /// Finds the hierarchies (or takes the v2 directory the operator names), removes what an earlier launcher of the
+    /// same `instance` left behind, and makes this launcher's own directory. Only one launcher of an instance may run:
+    /// the caller holds its lock.
     ///
     /// # Errors
     /// [`Error::LayerMissing`] when there is no hierarchy in which this user may set the limits.
@@ -115,9 +116,8 @@ fn leave_for_leaf(base: &Path) -> Result<(), Error> {
     if !base.join("cgroup.type").exists() {
         return Ok(());
     }
+    // Other launchers in this base, of other state directories, move into the same one: it is never removed.
     let leaf = base.join("cofferdam-launcher");
-    if !leaf.exists() {
-        files::make(&leaf)?;
-    }
+    files::share(&leaf)?;
     files::write(&leaf, "cgroup.procs", "0")
 }

@@ -30,6 +30,14 @@ pub(super) fn make(directory: &Path) -> Result<(), Error> {
     fs::create_dir(directory).map_err(|cause| error(directory, "create", cause))
 }
 
+/// Makes a directory that others may have made, and may be in: it is left as it is.
+pub(super) fn share(directory: &Path) -> Result<(), Error> {
+    match fs::create_dir(directory) {
+        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(error(directory, "create", cause)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 pub(super) fn read(directory: &Path, name: &str) -> Result<String, Error> {
     let path = directory.join(name);
     let text = fs::read_to_string(&path).map_err(|cause| error(&path, "read", cause))?;
@@ -113,4 +121,26 @@ pub(crate) fn remove_leftovers(parents: &[PathBuf]) -> Result<(), Error> {
         remove(parent)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn what_is_shared_is_left_as_it_is_and_what_is_ours_is_made_anew() {
+        let base = tempfile::tempdir().unwrap();
+        let (shared, own) = (base.path().join("shared"), base.path().join("own"));
+        let identity = |path: &Path| fs::metadata(path).unwrap().ino();
+        share(&shared).unwrap();
+        let before = identity(&shared);
+        fs::create_dir(shared.join("of-another")).unwrap();
+        share(&shared).unwrap();
+        assert_eq!(identity(&shared), before);
+        assert!(shared.join("of-another").exists());
+        make(&own).unwrap();
+        make(&own).unwrap();
+        assert!(share(&base.path().join("missing/leaf")).is_err());
+    }
 }

@@ -12,12 +12,9 @@ use crate::sys;
 use crate::sys::clone::{ChildStack, NewNamespaces, clone_and_wait};
 use crate::sys::parent::{self, Ended, Reap};
 
-/// This process is the launcher here: it moves into a leaf of its cgroup where that is divided.
-pub(super) fn limited(root: &CgroupRoot) -> Found {
-    let host = CgroupHost::settle(&format!("doctor-{}", std::process::id()), root).map_err(cause)?;
-    let tried = tried(&host);
-    // What was found counts more than a directory that stays behind, but that is told too.
-    host.remove().map_err(cause).and(tried)
+/// This process is the launcher here: it moves into a leaf of its cgroup where that is divided. That is done once.
+pub(super) fn settle(root: &CgroupRoot) -> Result<CgroupHost, String> {
+    CgroupHost::settle(&format!("doctor-{}", std::process::id()), root).map_err(cause)
 }
 
 /// An error's cause without its remedy, which `cofferdam doctor` gives.
@@ -25,7 +22,8 @@ fn cause(error: Error) -> String {
     if let Error::LayerMissing { why, .. } = error { why } else { error.to_string() }
 }
 
-fn tried(host: &CgroupHost) -> Found {
+/// Makes a cgroup with limits there, enters it and removes it.
+pub(super) fn tried(host: &CgroupHost) -> Found {
     let why = String::new;
     let limits = Limits {
         memory_bytes: Limit { value: 16 * 1024 * 1024, why: why() },

@@ -8,13 +8,14 @@
 mod cgroups;
 mod directories;
 mod kernel;
+mod launch;
 mod report;
 mod settings;
 mod trial;
 mod walls;
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_config::{Config, Sandbox};
 use cofferdam_installation::Installation;
@@ -55,7 +56,7 @@ pub fn doctor(options: &DoctorOptions) -> Result<Infallible, Error> {
     let config = config(options)?;
     let mut facts = settings::read();
     facts.extend(in_children(&config));
-    facts.extend(settled(&config.sandbox));
+    facts.extend(settled(&config.sandbox, &options.tool));
     let lines: Vec<String> = facts.iter().map(report::line).collect();
     hand_over(&options.tool, &options.arguments, &lines)
 }
@@ -88,19 +89,16 @@ fn in_children(config: &Config) -> Vec<Fact> {
 }
 
 /// What only a process that has settled as the launcher can find out. Nothing else is done after it.
-fn settled(sandbox: &Sandbox) -> Vec<Fact> {
+fn settled(sandbox: &Sandbox, tool: &Path) -> Vec<Fact> {
     let told = |name: &str, found: Found| Fact { name: name.to_owned(), found };
-    let host = Host::settle();
+    let host = Host::settle().map_err(|error| error.to_string());
     let descriptors = modules_for_descriptors()
         .map_err(|error| error.to_string())
         .and_then(directories::enough_descriptors);
-    let cgroup = cgroups::limited(&sandbox.cgroup_root);
-    let settled = host.map(|_| "this process has settled as the launcher does".to_owned());
-    vec![
-        told("settle", settled.map_err(|error| error.to_string())),
-        told("descriptors", descriptors),
-        told("cgroup", cgroup),
-    ]
+    let cgroups = cgroups::settle(&sandbox.cgroup_root);
+    let cgroup = cgroups.as_ref().map_err(Clone::clone).and_then(cgroups::tried);
+    let launch = launch::whole(host, cgroups.ok(), sandbox, tool);
+    vec![told("descriptors", descriptors), told("cgroup", cgroup), told("launch", launch)]
 }
 
 #[cfg(test)]

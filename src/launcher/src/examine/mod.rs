@@ -29,7 +29,8 @@ use crate::host::close_on_exec_all;
 use crate::identity::assign_apart;
 use crate::program::Program;
 use crate::run::{open_program, settle};
-use session::Session;
+use crate::sweeper::Sweeper;
+pub(crate) use session::{Reply, Session};
 
 /// What the operator chose on the command line.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ pub struct ExamineOptions {
 }
 
 /// The probe's name, beside the launcher.
-const PROBE: &str = "cofferdam-inside";
+pub(crate) const PROBE: &str = "cofferdam-inside";
 
 /// Examines, and becomes `cofferdam`, which reads what was found from its standard input.
 ///
@@ -55,7 +56,7 @@ pub fn examine(options: &ExamineOptions) -> Result<Infallible, Error> {
     close_on_exec_all()?;
     let quiet = Quiet::new()?;
     let folder = Folder::new()?;
-    let facts = facts(options, &folder.0);
+    let facts = facts(options, folder.path());
     drop(folder);
     drop(quiet);
     let lines: Vec<String> = facts?.iter().map(line).collect();
@@ -73,6 +74,10 @@ fn facts(options: &ExamineOptions, folder: &Path) -> Result<Vec<Fact>, Error> {
     let scratch = folder.join("scratch");
     fs::create_dir(&scratch).map_err(file("create", &scratch, ""))?;
     let launcher = settle(&installation, &format!("examine-{}", std::process::id()), scratch)?;
+    let lock = folder.join("lock");
+    fs::write(&lock, "").map_err(file("create", &lock, ""))?;
+    // If this process is killed, its cgroups go all the same.
+    let _sweeper = Sweeper::start(launcher.cgroup_directories(), lock)?;
     let home = assign_apart(launcher.host(), installation.config.sandbox.uid_base, &folder.join("data"))?;
     let profile = installation.profile(installed, linkage, &Tables::builtin());
     let probe = Program::open(&options.tool.with_file_name(PROBE), PROBE)?;
@@ -86,10 +91,14 @@ fn facts(options: &ExamineOptions, folder: &Path) -> Result<Vec<Fact>, Error> {
 }
 
 /// A folder of this run's own, removed at its end. It is made new, so nobody else has put anything into it.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self, Error> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn new() -> Result<Self, Error> {
         let path = std::env::temp_dir().join(format!("cofferdam-examine-{}", std::process::id()));
         // 0711: the probe's own directory below it is for another uid.
         fs::DirBuilder::new().mode(0o711).create(&path).map_err(file(

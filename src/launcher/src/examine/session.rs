@@ -26,7 +26,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const LINES: LineRate = LineRate { burst: 10, per_second: 1 };
 
 /// A sandbox that can be asked.
-pub(super) struct Session {
+pub(crate) struct Session {
     launcher: Launcher,
     loaded: Loaded,
     running: Option<Running>,
@@ -39,7 +39,7 @@ struct Running {
 }
 
 /// What became of a request.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// The probe's answer; and whether a call was reported to the launcher, and refused.
     Answer { bytes: Vec<u8>, reported: bool },
     /// The probe has ended.
@@ -49,7 +49,7 @@ pub(super) enum Reply {
 }
 
 impl Session {
-    pub(super) fn new(launcher: Launcher, loaded: Loaded) -> Self {
+    pub(crate) fn new(launcher: Launcher, loaded: Loaded) -> Self {
         Self { launcher, loaded, running: None }
     }
 
@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Asks the probe, and answers the calls that its filter reports meanwhile.
-    pub(super) fn ask(&mut self, number: u64, arguments: &[u64; 6]) -> Result<Reply, Error> {
+    pub(crate) fn ask(&mut self, number: u64, arguments: &[u64; 6]) -> Result<Reply, Error> {
         let mut running = self.start()?;
         let mut request = Vec::with_capacity(REQUEST_BYTES);
         request.extend(number.to_le_bytes());
@@ -102,7 +102,7 @@ impl Session {
     }
 
     /// Ends the probe and removes what was made for it.
-    pub(super) fn end(mut self) -> Result<(), Error> {
+    pub(crate) fn end(mut self) -> Result<(), Error> {
         if let Some(mut running) = self.running.take() {
             running.subject.kill();
             bury(running)?;

@@ -11,6 +11,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
 
 use super::Loaded;
+use super::tasks::TaskRlimit;
 use crate::cgroup::{Cgroup, Entry};
 use crate::error::{Error, file, system};
 use crate::host::{raise, set_nonblocking};
@@ -118,10 +119,11 @@ pub(super) fn image(profile: &Profile) -> ExecImage {
 
 /// Resource numbers and limits. Where the launcher's own hard limit is lower, that one holds: it cannot be raised,
 /// and is stricter.
-pub(super) fn rlimits(profile: &Profile) -> Result<Vec<(u32, u64)>, Error> {
+pub(super) fn rlimits(profile: &Profile, tasks: TaskRlimit) -> Result<Vec<(u32, u64)>, Error> {
     profile
         .rlimits
         .iter()
+        .filter(|rule| rule.resource != Resource::Nproc || tasks == TaskRlimit::Set)
         .map(|rule| {
             let number = resource(rule.resource);
             let hard = parent::hard_limit(number).map_err(system("getrlimit"))?;

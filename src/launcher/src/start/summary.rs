@@ -3,7 +3,9 @@
 use cofferdam_policy::profile::{Profile, SyscallRules, Verdict};
 
 use crate::host::Enforced;
+use crate::landlock;
 
+use super::tasks::TaskRlimit;
 use super::{Launcher, Loaded, Running};
 
 impl Launcher {
@@ -15,12 +17,12 @@ impl Launcher {
             format!("namespaces {}", namespaces.join(" ")),
             "mounts".to_owned(),
             "fds".to_owned(),
-            "rlimits".to_owned(),
+            format!("rlimits{}", self.without_task_rlimit()),
             "caps none".to_owned(),
             format!("seccomp {} calls", allowed_calls(&loaded.profile)),
         ];
         if self.host.landlock_abi > 0 {
-            layers.push(format!("landlock abi {}", self.host.landlock_abi));
+            layers.push(landlock::in_words(self.host.landlock_abi));
         }
         if self.host.memory_deny_write_execute == Enforced::Yes {
             layers.push("memory_deny_write_execute".to_owned());
@@ -29,6 +31,15 @@ impl Launcher {
             layers.push("cgroup".to_owned());
         }
         layers
+    }
+
+    fn without_task_rlimit(&self) -> &'static str {
+        match self.task_rlimit {
+            TaskRlimit::Set => "",
+            TaskRlimit::LeftToCgroup => {
+                " without RLIMIT_NPROC, which before Linux 5.14 counts all modules together"
+            }
+        }
     }
 
     /// The layers that this host does not have.
@@ -42,17 +53,18 @@ impl Launcher {
         let namespaces: Vec<_> = profile.namespaces.iter().map(|rule| rule.namespace.as_str()).collect();
         let landlock = match self.host.landlock_abi {
             0 => "NO landlock".to_owned(),
-            abi => format!("landlock abi {abi}"),
+            abi => landlock::in_words(abi),
         };
         let allowed = allowed_calls(profile);
         let limits = &profile.limits;
         let cgroup = match &running.cgroup {
             Some(cgroup) => format!(
-                "cgroup {} {} MiB, {} % cpu, {} tasks",
+                "cgroup {} {} MiB, {} % cpu, {} tasks{}",
                 cgroup.version(),
                 limits.memory_bytes.value / (1024 * 1024),
                 limits.cpu_percent.value,
-                limits.tasks.value
+                limits.tasks.value,
+                self.without_task_rlimit()
             ),
             None => "NO cgroup".to_owned(),
         };

@@ -1,12 +1,15 @@
 //! The core: the launcher's first confined child. When it dies the modules are stopped and it is started again.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cofferdam_config::{Backend, RpcAuth};
 use cofferdam_control::{Ask, CoreSettings, Report, RpcCredentials, shorten};
+use cofferdam_manifest::ModuleName;
+use nix::fcntl::OFlag;
 use nix::sys::signalfd::SignalFd;
 
 use super::control::{ControlLink, Heard};
@@ -32,6 +35,8 @@ const MAX_CREDENTIALS_BYTES: u64 = 4096;
 impl Supervisor {
     pub(super) fn start_core(&mut self) -> Result<(), Error> {
         let now = Instant::now();
+        // Before there is a core: one that could not be told of its socket would be left behind.
+        let listener = self.interface.as_mut().map(Interface::listener).transpose()?;
         let prepared = self.launcher.prepare(&self.core.loaded)?;
         let running = launch(&mut self.launcher, &mut self.audit, &self.core.loaded, prepared)?;
         let profile = self.core.loaded.profile();
@@ -51,7 +56,6 @@ impl Supervisor {
                 redact_peers: self.config.redact_peers,
             },
         };
-        let listener = self.interface.as_ref().map(Interface::listener).transpose()?;
         // Like any report: a core that does not take it is killed, and not left behind.
         self.report(&roster, listener);
         Ok(())
@@ -127,9 +131,10 @@ impl Supervisor {
                 let credentials = credentials(&self.config.node).map_err(|error| shorten(&error));
                 self.report(&Report::Credentials { credentials }, None);
             }
-            Ask::Denied { module, call, needs, more } => {
+            Ask::Denied { module, call, needs, more } if self.modules.contains_key(&module) => {
                 self.audit.refused(module.as_str(), &call, &needs, more, now);
             }
+            Ask::Denied { module, .. } => self.accuses_nobody(&module),
             Ask::Stopped => self.core_has_stopped(now),
         }
     }
@@ -141,6 +146,16 @@ impl Supervisor {
             log::line("core", "error: it says twice that it is ready");
             core.subject.kill();
         }
+    }
+
+    /// Each name has counts and lines of its own in the audit log: there are as many as there are modules.
+    fn accuses_nobody(&mut self, module: &ModuleName) {
+        let Some(core) = &mut self.core.running else { return };
+        log::line(
+            "core",
+            &format!("error: it tells of denials of {module}, which is no module of the roster"),
+        );
+        core.subject.kill();
     }
 
     fn bury_core(&mut self, now: Instant) -> Result<(), Error> {
@@ -197,8 +212,35 @@ fn credentials(node: &Backend) -> Result<RpcCredentials, String> {
 
 fn secret(path: &Path, remedy: &'static str) -> Result<String, Error> {
     let mut text = String::new();
-    fs::File::open(path)
+    // The node's user chooses what lies there: the launcher waits for nobody who would write into a pipe.
+    fs::File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .and_then(regular)
         .and_then(|file| file.take(MAX_CREDENTIALS_BYTES).read_to_string(&mut text))
         .map_err(file("read the credentials in", path, remedy))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn regular(file: fs::File) -> io::Result<fs::File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_in_place_of_the_credentials_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, cookie) = (folder.path().join("pipe"), folder.path().join("cookie"));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        fs::write(&cookie, "user:password\n").unwrap();
+        assert_eq!(secret(&cookie, "").unwrap(), "user:password");
+        assert!(secret(&pipe, "").unwrap_err().to_string().contains("no regular file"));
+    }
 }

@@ -15,7 +15,7 @@ use cofferdam_config::Config;
 use cofferdam_control::{NodeSettings, Restart, RosterEntry};
 use cofferdam_manifest::ModuleName;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Work};
 use crate::error::Error;
 use crate::interface::Interface;
 use crate::log;
@@ -115,8 +115,10 @@ impl Supervisor {
         while !self.has_stopped() {
             let ready = self.wait(signals)?;
             let now = Instant::now();
+            let work = if ready.is_empty() { Work::None } else { Work::Some };
             self.handle(ready, signals, now)?;
             self.meet_deadlines(now);
+            self.audit.sync_in_time(work, now);
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ impl Supervisor {
         let mut timeout = next.map(|at| at.saturating_duration_since(now));
         let pauses = self.subjects_mut().filter_map(|(_, subject)| subject.refill(now)).min();
         let asks = self.core.running.as_mut().and_then(|core| core.link.refill(now));
-        for pause in [pauses, asks].into_iter().flatten() {
+        for pause in [pauses, asks, self.audit.sync_after()].into_iter().flatten() {
             timeout = Some(timeout.map_or(pause, |other| other.min(pause)));
         }
         let mut watched: Vec<(PollFd<'_>, Ready)> = Vec::new();

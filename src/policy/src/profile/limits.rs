@@ -1,9 +1,10 @@
 //! How much a program may take of the machine and of the core, each limit with its reason.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the cgroup allows. Every field is enforced or the start is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Memory, in bytes; swap is 0.
     pub memory_bytes: Limit<u64>,
@@ -14,7 +15,8 @@ pub struct Limits {
 }
 
 /// How much of the core a module may take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CoreLimits {
     /// Calls per second in the long run.
     pub calls_per_second: Limit<u32>,
@@ -31,7 +33,8 @@ pub struct CoreLimits {
 }
 
 /// One limit and its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limit<T> {
     /// The limit, in the unit of its field.
     pub value: T,

@@ -1,16 +1,19 @@
 //! A core that has fallen to an attacker, for tests. What it does is the name of the only module on its roster. It never
 //! does anything useful.
 
-use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockaddrIn, connect, getsockname, recvmsg,
+    sendmsg, sendto, shutdown,
+};
 
 fn main() {
-    let stdin = std::io::stdin();
     let mut roster = vec![0; 128 * 1024];
-    let length = recv(stdin.as_raw_fd(), &mut roster, MsgFlags::empty()).unwrap_or(0);
+    let (length, listener) = receive(&mut roster);
     let roster = String::from_utf8_lossy(roster.get(..length).unwrap_or_default()).into_owned();
     let does = |name: &str| roster.contains(&format!("\"{name}\""));
     if does("ready-flood") {
@@ -25,10 +28,63 @@ fn main() {
         send(br#"{"ask":"start","module":"looser","program":"/bin/sh","memory_bytes":9999999999}"#, 0);
     } else if does("descriptors") {
         send(br#"{"ask":"ready"}"#, 8);
+    } else if does("shuts-listener") {
+        // Once: the next core is to find the socket as it was left.
+        if let Some(listener) = listener
+            && std::fs::create_dir("/state/did-it").is_ok()
+        {
+            println!("shut down: {:?}", shutdown(listener, Shutdown::Both));
+            std::process::exit(1);
+        }
+    } else if does("uses-listener") {
+        listener.into_iter().for_each(reach_out);
+    } else if does("accuses-others") {
+        for number in 0..100_000 {
+            let claim = format!(r#"{{"ask":"denied","module":"m{number}","call":"x","needs":"y","more":1}}"#);
+            send(claim.as_bytes(), 0);
+        }
     } else if does("deaf") {
         repeat(&[br#"{"ask":"usage","module":"deaf"}"#], Some(Duration::from_millis(1)));
     }
     std::thread::sleep(Duration::from_secs(3600));
+}
+
+/// The first message: its length, and the descriptor beside it.
+fn receive(buffer: &mut [u8]) -> (usize, Option<RawFd>) {
+    let mut space = nix::cmsg_space!(RawFd);
+    let stdin = std::io::stdin();
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let Ok(message) = recvmsg::<()>(stdin.as_raw_fd(), &mut parts, Some(&mut space), flags) else {
+        return (0, None);
+    };
+    let rights = message.cmsgs().ok().and_then(|mut all| all.next());
+    let Some(ControlMessageOwned::ScmRights(descriptors)) = rights else { return (message.bytes, None) };
+    (message.bytes, descriptors.first().copied())
+}
+
+/// Linux's MSG_FASTOPEN: connect while sending.
+const FASTOPEN: MsgFlags = MsgFlags::from_bits_retain(0x2000_0000);
+
+/// Closes the listening socket, which belongs to the host's network, and tries to reach by it whoever listens on the
+/// next port.
+fn reach_out(socket: RawFd) {
+    println!("tried shutdown: {:?}", shutdown(socket, Shutdown::Both));
+    let Ok(own) = getsockname::<SockaddrIn>(socket) else { return };
+    let target = SockaddrIn::new(127, 0, 0, 1, own.port().wrapping_add(1));
+    let quiet = MsgFlags::MSG_NOSIGNAL;
+    let message = |flags| sendmsg(socket, &[IoSlice::new(b"x")], &[], flags, Some(&target)).map(drop);
+    let tried: [(&str, Result<(), Errno>); 5] = [
+        ("connect", connect(socket, &target)),
+        ("sendto", sendto(socket, b"x", &target, quiet).map(drop)),
+        ("sendto fastopen", sendto(socket, b"x", &target, quiet | FASTOPEN).map(drop)),
+        ("sendmsg", message(quiet)),
+        ("sendmsg fastopen", message(quiet | FASTOPEN)),
+    ];
+    for (name, outcome) in tried {
+        println!("tried {name}: {outcome:?}");
+    }
+    println!("tried all");
 }
 
 fn repeat(messages: &[&[u8]], pause: Option<Duration>) {

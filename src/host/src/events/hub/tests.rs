@@ -214,6 +214,36 @@ async fn a_disk_that_hangs_costs_events_that_are_counted_and_no_memory() {
 }
 
 #[tokio::test]
+async fn a_disk_that_hangs_holds_large_events_by_their_bytes_and_what_is_lost_is_one_span() {
+    let hub = Hub::new(0);
+    let module = hub.attach();
+    hub.subscribe(module.mailbox(), &[UNLOADED], None).unwrap();
+    let change = begin(&hub, ChainNews::Change(change(1)));
+    let large = unloaded(&"n".repeat(60_000));
+    let count = u64::try_from(2 * HELD_BYTES / 60_000).unwrap();
+    for _ in 0..count {
+        hub.publish(large.clone());
+    }
+    let small = hub.publish(unloaded("a")).unwrap();
+    let held = |hub: &Hub| {
+        hub.lock().held.as_ref().map(|held| held.events.iter().map(|event| event.frame.len()).sum::<usize>())
+    };
+    assert!(held(&hub).is_some_and(|bytes| bytes > HELD_BYTES / 2 && bytes <= HELD_BYTES));
+    hub.commit(change);
+    let mut seen = 1;
+    while seen < small {
+        let event = decode(&module.mailbox().next().await);
+        if let EventPayload::EventsDropped { from, to, .. } = event.payload {
+            assert_eq!((from <= seen + 1, event.cursor), (true, to));
+        } else {
+            assert_eq!(event.cursor, seen + 1);
+        }
+        seen = event.cursor;
+    }
+    assert_eq!(seen, small);
+}
+
+#[tokio::test]
 async fn a_gap_in_the_chain_is_told_to_who_follows_the_chain_and_to_nobody_else() {
     let hub = Hub::new(0);
     let (chain, other) = (hub.attach(), hub.attach());

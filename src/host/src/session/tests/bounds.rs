@@ -197,6 +197,25 @@ async fn subscriptions_cost_by_the_type_and_by_the_event_that_is_sent_again() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_may_be_as_large_as_two_blocks_has_two_places_until_it_is_read() {
+    use cofferdam_protocol::calls::GetMempoolTransactions;
+    let stage = Stage::with_large_replies(5).await;
+    stage.node.mine(1).await.unwrap();
+    let left = || stage.host.large_replies().available_permits();
+    let mut hoarder = stuff(&stage, &[Capability::ReadBlockchain, Capability::ReadMempool]).await;
+    hoarder.call(1, GetBlockByHeight { height: 1 }).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(left(), 4, "the control");
+    hoarder.call(2, GetMempoolTransactions {}).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(left(), 2);
+    // It may hold four, so that the next one waits for its own to be read.
+    hoarder.call(3, GetMempoolTransactions {}).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(left(), 2);
+}
+
 /// What modules can make the core hold, if all of them are hostile and work together: see each constant's reason.
 #[test]
 fn the_bounds_add_up_to_less_than_the_memory_of_the_core() {
@@ -208,6 +227,8 @@ fn the_bounds_add_up_to_less_than_the_memory_of_the_core() {
     // As policies/core.toml has it.
     const CORE_BYTES: usize = 1024 * KIB * KIB;
     let large_replies = MAX_LARGE_IN_ALL * BLOCK_BYTES;
+    // The longest of all take two places; see `ReplySize`.
+    assert_eq!(cofferdam_protocol::mempool::MAX_TXIDS * 32, 2 * BLOCK_BYTES);
     // As it was read, and as it was decoded.
     let large_requests = MAX_LARGE_REQUESTS * 2 * MAX_TO_HOST_BYTES;
     // Parameters and answer of each.

@@ -7,7 +7,7 @@ use std::io::Read;
 use anyhow::{Context, bail};
 
 /// Far more than the launcher has to say.
-const MAX_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// What settings of the kernel are named with.
 const SETTING: &str = "setting ";
@@ -54,6 +54,17 @@ impl Facts {
     pub(crate) fn of(&self, name: &str) -> Result<String, String> {
         let silent = || Err("cofferdam-launcher says nothing about it: is it of another version?".to_owned());
         self.found.get(name).cloned().unwrap_or_else(silent)
+    }
+
+    /// All whose name begins with `kind`, by what follows it.
+    pub(crate) fn all<'f>(
+        &'f self,
+        kind: &'f str,
+    ) -> impl Iterator<Item = (&'f str, Result<&'f str, &'f str>)> {
+        self.found.iter().filter_map(move |(name, found)| {
+            let rest = name.strip_prefix(kind)?;
+            Some((rest, found.as_ref().map(String::as_str).map_err(String::as_str)))
+        })
     }
 
     /// The value of a setting that this kernel has.
