@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds Cofferdam and runs its three example modules, one of them hostile, on a development chain that makes a
-# block every three seconds. Everything it writes lies below target/demo.
+# Builds Cofferdam and runs its example modules, one of them hostile, on a development chain that makes a block every
+# three seconds, with JSON-RPC and metrics on a port of 127.0.0.1. Everything it writes lies below target/demo.
 # usage: run-demo.sh [--seconds N]    N: stop after so many seconds instead of at Ctrl-C
 # needs: Linux on x86_64, Rust, a C compiler; root or user namespaces. It says what is missing.
 set -euo pipefail
@@ -39,6 +39,13 @@ done
 secret=$demo/operators-secret
 (umask 077 && echo "only the operator may read this" > "$secret")
 
+# The first port on which nobody answers.
+port=8350
+while (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+  port=$((port + 1))
+  [ $port -lt 8450 ] || fail "no port from 8350 to 8449 is free for the demo's interface"
+done
+
 # $1: the layers that may be missing, as TOML.
 write_config() {
   cat > "$demo/cofferdam.toml" <<CONFIG
@@ -48,10 +55,24 @@ state_dir = "state"
 [modules]
 modules_dir = "modules"
 data_dir = "data"
+lightning = "invoice-desk"
 
 # The hostile module is told what to go for.
 [modules.module_configs.escape-artist]
 operator_file = "$secret"
+
+# What every block of the development chain pays to.
+[modules.module_configs.output-watch]
+addresses = "51"
+start_height = "1"
+describer = "invoice-desk"
+
+[modules.module_configs.fee-watch]
+refresh_seconds = "5"
+
+[interface]
+enabled = true
+listen = "127.0.0.1:$port"
 
 [node]
 backend = "embedded"
@@ -84,8 +105,13 @@ report=$("$cofferdam" check --config "$demo/cofferdam.toml") || {
 }
 echo "$report"
 echo
-echo "tip-log and block-watch do their work; escape-artist tries to get out and says what it met."
+echo "escape-artist tries to get out and says what it met; the others do their work."
 echo "All that one can do: $cofferdam audit tip-log --config $demo/cofferdam.toml"
+echo "Call the modules, and read their metrics, from another terminal:"
+cat <<CALLS
+  curl --user "\$(cat $demo/state/interface.cookie)" --data '{"id":1,"method":"output_watch_balance","params":["51"]}' http://127.0.0.1:$port/
+  curl --user "\$(cat $demo/state/interface.cookie)" http://127.0.0.1:$port/metrics
+CALLS
 echo "Stop with Ctrl-C."
 echo
 run=("$cofferdam" run --config "$demo/cofferdam.toml")

@@ -16,6 +16,7 @@ esac
 
 check_build_tools
 check_machine
+command -v curl >/dev/null || fail "no curl, which tests call the interface with: on Debian, apt-get install curl"
 # The test program whose every test needs the node; elsewhere such a test has `regtest` in its name.
 node_tests=regtest_node
 if [ $with_node = yes ]; then

@@ -1,8 +1,8 @@
 //! Answers callers: of the operator's interface and other modules, in the same words. It changes nothing but what is
-//! watched.
+//! watched. No call waits for another module but the one whose answer needs it.
 
 use cofferdam_sdk::bitcoin::{self, ScriptBuf};
-use cofferdam_sdk::{INVALID_PARAMS, Invocation, InvocationPayload, METHOD_NOT_FOUND, OutPoint};
+use cofferdam_sdk::{INVALID_PARAMS, Invocation, InvocationPayload, METHOD_NOT_FOUND, OutPoint, SdkError};
 use serde_json::{Value, json};
 
 use crate::error::WatchError;
@@ -30,10 +30,33 @@ pub(crate) async fn serve(follower: &mut Follower, invocation: Invocation) -> Re
         _ => return Ok(()),
     };
     match answer(follower, &method, &params).await? {
-        Ok(answer) => invocation.answer(answer.to_string())?,
+        Ok(answer) => match follower.settings().describer.clone() {
+            Some(describer) if method == "balance" => {
+                // The other module may be waiting for this one: blocks and other callers are not kept waiting for it.
+                tokio::spawn(describe(describer, invocation, answer));
+            }
+            _ => invocation.answer(answer.to_string())?,
+        },
         Err((code, message)) => invocation.fail(code, message)?,
     }
     Ok(())
+}
+
+/// Answers with what another module says of the script, or with why it does not.
+async fn describe(describer: String, invocation: Invocation, mut answer: Value) -> Result<(), SdkError> {
+    if let Some(node) = invocation.node_api() {
+        let script = json!([answer.get("script")]).to_string();
+        let described = node.call_module(describer, "describe".to_owned(), script.into()).await;
+        let described = match described.map(|answer| serde_json::from_slice(&answer)) {
+            Ok(Ok(described)) => described,
+            Ok(Err(_)) => json!({ "error": "what describe answered is not JSON" }),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("described".to_owned(), described);
+        }
+    }
+    invocation.answer(answer.to_string())
 }
 
 async fn answer(follower: &mut Follower, method: &str, params: &[u8]) -> Result<Answer, WatchError> {
@@ -81,17 +104,19 @@ fn balance(follower: &Follower, script: &ScriptBuf) -> Value {
     let (count, sats) = unspent.fold((0_u64, 0_u64), |(count, sats), (_, output)| {
         (count.saturating_add(1), sats.saturating_add(output.sats))
     });
-    json!({ "sats": sats, "outputs": count, "height": follower.height() })
+    json!({ "script": script, "sats": sats, "outputs": count, "height": follower.height() })
 }
 
 fn outputs(follower: &Follower, script: &ScriptBuf, after: Option<OutPoint>) -> Value {
     let mut found = follower.index().of(script, after);
+    let verified_to = follower.verified_to();
     let row = |(outpoint, output): (&OutPoint, &Output)| {
         json!({
             "outpoint": outpoint.to_string(),
             "sats": output.sats,
             "height": output.height,
             "spent_height": output.spent,
+            "verified": Some(output.height) <= verified_to,
         })
     };
     let page: Vec<Value> = found.by_ref().take(PAGE).map(row).collect();

@@ -52,6 +52,11 @@ impl Follower {
         self.tip.height
     }
 
+    /// The height up to which payments have enough confirmations, if any has.
+    pub(crate) fn verified_to(&self) -> Option<u32> {
+        verified_to(self.tip.height, self.settings.confirmations)
+    }
+
     pub(crate) fn index(&self) -> &Index {
         &self.index
     }
@@ -144,7 +149,7 @@ impl Follower {
     /// Publishes the payments that have just enough confirmations with the block at this height.
     async fn tell_verified(&self, height: u32) -> Result<(), WatchError> {
         let confirmations = self.settings.confirmations;
-        let Some(made_at) = height.checked_sub(confirmations.saturating_sub(1)) else { return Ok(()) };
+        let Some(made_at) = verified_to(height, confirmations) else { return Ok(()) };
         for (outpoint, output) in self.index.made_at(made_at) {
             let payload = json!({
                 "script": output.script,
@@ -184,6 +189,11 @@ async fn first_tip(node: &NodeApi, start_height: Option<u32>) -> Result<Tip, Wat
         return Err(WatchError::Setting { key: "start_height", problem });
     };
     Ok(Tip { height, hash: raw.decode()?.block_hash().into() })
+}
+
+/// The height of the block that has so many confirmations when the best one has this height.
+fn verified_to(height: u32, confirmations: u32) -> Option<u32> {
+    height.checked_sub(confirmations.saturating_sub(1))
 }
 
 fn too_many(problem: String) -> WatchError {

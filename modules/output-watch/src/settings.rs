@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     /// The first block to scan when there is no index yet; the next one if there is none.
     pub(crate) start_height: Option<u32>,
     pub(crate) confirmations: u32,
+    /// The module that knows what scripts are for.
+    pub(crate) describer: Option<String>,
 }
 
 impl Settings {
@@ -47,6 +49,7 @@ impl Settings {
             scripts,
             start_height: number("start_height", 1..=u32::MAX)?,
             confirmations: number("confirmations", CONFIRMATIONS)?.unwrap_or(*CONFIRMATIONS.start()),
+            describer: config.get("describer").filter(|name| !name.is_empty()).cloned(),
         })
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command};
 
 use cofferdam_sdk::bitcoin::ScriptBuf;
 use cofferdam_sdk::testing::{TestHost, transaction};
-use cofferdam_sdk::{ApiError, EventType, INVALID_PARAMS, OutPoint};
+use cofferdam_sdk::{ApiError, EventType, INVALID_PARAMS, ModuleFault, OutPoint};
 use serde_json::{Value, json};
 
 /// A watched script: OP_2.
@@ -94,6 +94,42 @@ async fn what_happened_while_it_was_away_is_made_up_for_even_a_deep_reorganisati
     host.reorganise_to(3, branch.to_vec());
     let module = start(&host);
     assert_eq!(balance(&host).await, json!(1501));
+    end(&host, module).await;
+}
+
+#[tokio::test]
+async fn a_payment_is_verified_and_told_with_its_last_confirmation_and_not_before() {
+    let host = TestHost::from_manifest("module.toml");
+    let module = program(&host).env("MODULE_CONFIG_CONFIRMATIONS", "2").spawn().expect("the module starts");
+    host.mine([transaction(&[], &[(script(), 700)])]);
+    assert_eq!(balance(&host).await, json!(700));
+    let verified = async || {
+        let page = host.call_rpc("outputs", json!([SCRIPT])).await.expect("outputs");
+        page["outputs"][0]["verified"].clone()
+    };
+    assert_eq!((verified().await, host.published().len()), (json!(false), 0));
+    host.mine([]);
+    balance(&host).await;
+    assert_eq!((verified().await, host.published().len()), (json!(true), 1));
+    end(&host, module).await;
+}
+
+#[tokio::test]
+async fn another_module_is_asked_what_a_script_is_for_and_a_fault_of_it_costs_no_answer() {
+    let host = TestHost::from_manifest("module.toml");
+    let module = program(&host).env("MODULE_CONFIG_DESCRIBER", "invoice-desk").spawn();
+    let module = module.expect("the module starts");
+    let described =
+        async || host.call_rpc("balance", json!([SCRIPT])).await.expect("a balance")["described"].clone();
+    host.on_module("invoice-desk", |method, params| {
+        assert_eq!((method, params.as_ref()), ("describe", br#"["52"]"#.as_slice()));
+        Ok(r#"{"invoice":"1"}"#.into())
+    });
+    assert_eq!(described().await, json!({ "invoice": "1" }));
+    host.on_module("invoice-desk", |_, _| Err(ModuleFault { code: 7, message: "closed".to_owned() }));
+    assert!(described().await["error"].as_str().is_some_and(|error| error.contains("closed")));
+    host.on_module("invoice-desk", |_, _| Ok("{".into()));
+    assert!(described().await["error"].as_str().is_some_and(|error| error.contains("not JSON")));
     end(&host, module).await;
 }
 
