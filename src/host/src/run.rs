@@ -22,7 +22,7 @@ use crate::supervise::Supervisor;
 use cofferdam_node::NodeError;
 
 /// Threads that serve: two, so that a large block being encoded does not hold up a small call.
-const WORKERS: usize = 1;
+const WORKERS: usize = 2;
 
 /// Threads for what blocks: the files of the embedded chain and of the events, and apart from them, so that they
 /// never wait for a module's disk, what modules do to theirs.
