@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn what_is_not_written_like_one_is_no_name() {
-        for name in ["", "paymentSettled", "Payment_Settled", "Payment Settled", "P\n", "É", &"N".repeat(65)] {
+        for name in ["", "paymentSettled", "Payment_Settled", "Payment Settled", "P\n", "É", &"N".repeat(65)]
+        {
             assert_eq!(EventName::new(name), Err(ValueError::EventName(name.to_owned())));
         }
     }
