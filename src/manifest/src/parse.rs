@@ -46,7 +46,7 @@ impl Manifest {
     pub fn parse(file: &str, text: &str) -> Result<Self, DocumentError> {
         let source = Source { file, text };
         let raw: Raw = source.read()?;
-        let name: ModuleName = value(source, "name", &raw.name)?;
+        let name = own_name(source, &raw.name)?;
         let dependencies = dependencies(source, "dependencies", &name, &raw.dependencies)?;
         let optional_dependencies =
             dependencies_once(source, &name, &dependencies, &raw.optional_dependencies)?;
@@ -156,6 +156,19 @@ fn value<T: FromStr<Err = ValueError>>(
     text.get_ref()
         .parse()
         .map_err(|error: ValueError| source.error(text.span(), key, error.problem(), error.fix()))
+}
+
+/// Names that logs, cgroups and callers know as somebody else's, however they are written.
+const RESERVED: [&str; 3] = ["core", "host", "launcher"];
+
+/// The module's own name. A dependency cannot have a reserved one either, as no module has.
+fn own_name(source: Source<'_>, text: &Spanned<String>) -> Result<ModuleName, DocumentError> {
+    let name: ModuleName = value(source, "name", text)?;
+    if RESERVED.iter().any(|reserved| name.as_str().eq_ignore_ascii_case(reserved)) {
+        let problem = format!("{} is what Cofferdam calls a part of itself", quote(text.get_ref()));
+        return Err(source.error(text.span(), "name", problem, "give the module another name"));
+    }
+    Ok(name)
 }
 
 fn line(

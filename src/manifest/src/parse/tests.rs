@@ -307,3 +307,15 @@ fn event_types_to_publish_need_their_capability_and_are_listed_once() {
         assert!(error.contains("m:5:") && error.contains(told), "{error}");
     }
 }
+
+#[test]
+fn a_module_cannot_take_the_name_of_a_part_of_cofferdam() {
+    let named = |name: &str| {
+        Manifest::parse("m", &format!("name = \"{name}\"\nversion = \"1.0.0\"\nentry_point = \"m\"\n"))
+    };
+    for name in ["core", "Core", "host", "LAUNCHER"] {
+        let error = named(name).unwrap_err().to_string();
+        assert!(error.contains("m:1:8") && error.contains("another name"), "{error}");
+    }
+    assert!(named("core-lightning").is_ok());
+}
