@@ -120,7 +120,7 @@ fn the_task_limit_is_a_resource_limit_too_for_modules_and_the_core() {
     let overrides = Overrides { tasks: Some(8), ..Overrides::default() };
     assert_eq!(nproc(&module(&Decisions::default(), Linkage::Static)), Some(64));
     assert_eq!(nproc(&module(&Decisions { overrides, ..Decisions::default() }, Linkage::Static)), Some(8));
-    assert_eq!(nproc(&derive_core(&CoreNeeds::default(), Linkage::Static, &TABLES)), Some(256));
+    assert_eq!(nproc(&derive_core(&CoreNeeds::default(), Linkage::Static, &TABLES)), Some(448));
     let needs = CoreNeeds { overrides, ..CoreNeeds::default() };
     assert_eq!(nproc(&derive_core(&needs, Linkage::Static, &TABLES)), Some(8));
 }
