@@ -24,8 +24,9 @@ use crate::event_queue::EventQueue;
 use crate::invocation::{Invocation, InvocationQueue};
 use crate::pending::Pending;
 
-/// How much is read at once. A block of 1.5 MB comes in about 24 pieces of this size.
-const READ_BYTES: usize = 64 * 1024;
+/// How much is read at once: all that a socket's buffer holds by default, so that a block takes the fewest turns of
+/// its writer and its reader.
+const READ_BYTES: usize = 256 * 1024;
 
 /// Calls under way up to which each is written by itself, at once: fewer system calls would cost latency.
 const WRITTEN_AT_ONCE: usize = 2;
