@@ -146,7 +146,8 @@ fn counting_and_sweeping_never_go_behind_a_link_that_is_swapped_in() {
         || {
             for _ in 0..ROUNDS {
                 let usage = ground.open().usage().unwrap();
-                assert!(usage.files <= 3 && usage.bytes < 1024 * 1024, "{usage:?}");
+                // The directory may be met under both names; what is outside under neither.
+                assert!(usage.files <= 4 && usage.bytes < 1024 * 1024, "{usage:?}");
             }
         },
     );
