@@ -25,7 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("storage", &[]),
     ("files", &[]),
     ("metrics", &[]),
-    ("rpc", &["manifest"]),
+    ("rpc", &["log", "manifest"]),
     (
         "host",
         &["control", "files", "log", "manifest", "metrics", "node", "policy", "protocol", "rpc", "storage"],

@@ -34,7 +34,7 @@ use bitcoin::block::Header;
 use bitcoin::{BlockHash, OutPoint, Txid};
 use bytes::Bytes;
 
-pub use bitcoind::{Bitcoind, BitcoindSettings, Credentials, Secret};
+pub use bitcoind::{Bitcoind, BitcoindSettings, Credentials, MEMPOOL_POLL_FACTOR, Secret};
 pub use embedded::{Embedded, EmbeddedSettings};
 pub use error::NodeError;
 pub use feed::Following;

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use cofferdam_log::Throttle;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// How many wait at a time. The wait deters guessing; one more is answered at once, for a secret of 128 bits is not
 /// guessed at that pace either.
@@ -17,32 +18,17 @@ const LOG_PERIOD: Duration = Duration::from_secs(10);
 pub(crate) struct Failures {
     delay: Duration,
     waiting: Semaphore,
-    log: Mutex<Sparse>,
+    log: Mutex<Throttle>,
 }
 
 /// Log lines that somebody else can cause: one per [`LOG_PERIOD`], and the others are counted.
-#[derive(Default)]
-pub(crate) struct Sparse {
-    last: Option<Instant>,
-    swallowed: u64,
-}
-
-impl Sparse {
-    /// Counts one; if it is to be logged, how many were not since the last.
-    pub(crate) fn pass(&mut self) -> Option<u64> {
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now.duration_since(last) < LOG_PERIOD) {
-            self.swallowed = self.swallowed.saturating_add(1);
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.swallowed))
-    }
+pub(crate) fn sparse_log() -> Throttle {
+    Throttle::new(LOG_PERIOD, 1)
 }
 
 impl Failures {
     pub(crate) fn new(delay: Duration) -> Self {
-        Self { delay, waiting: Semaphore::new(WAITING), log: Mutex::default() }
+        Self { delay, waiting: Semaphore::new(WAITING), log: Mutex::new(sparse_log()) }
     }
 
     /// Logs that `peer` sent wrong credentials, and waits.
@@ -60,12 +46,13 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::Instant;
 
     const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
     #[tokio::test(start_paused = true)]
     async fn one_line_stands_for_all_of_ten_seconds() {
-        let mut log = Sparse::default();
+        let mut log = sparse_log();
         assert_eq!([log.pass(), log.pass(), log.pass()], [Some(0), None, None]);
         tokio::time::advance(LOG_PERIOD).await;
         assert_eq!([log.pass(), log.pass()], [Some(2), None]);

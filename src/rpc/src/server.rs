@@ -16,7 +16,7 @@ use crate::answer::Answerer;
 use crate::auth::Auth;
 use crate::backend::Backend;
 use crate::connection;
-use crate::failures::{Failures, Sparse};
+use crate::failures::{Failures, sparse_log};
 use crate::http::Front;
 use crate::limits::Limits;
 
@@ -52,7 +52,7 @@ pub async fn serve<B: Backend>(
     let failures = Failures::new(limits.wrong_credentials_delay);
     let front = Arc::new(Front { auth, answerer: Answerer::new(backend, limits), failures });
     let mut connections = Connections::new(front, limits.connections);
-    let mut log = Sparse::default();
+    let mut log = sparse_log();
     tokio::pin!(stop);
     loop {
         tokio::select! {

@@ -5,12 +5,10 @@
 use std::time::Duration;
 
 use cofferdam_control::NodeSettings;
+use cofferdam_node::MEMPOOL_POLL_FACTOR;
 use cofferdam_protocol::{Availability, BoundedVec, EventAvailability, EventOrigin, EventType};
 
 use crate::samples::every;
-
-/// The node crate looks at the mempool this many times less often than at the chain, where it has to look.
-const MEMPOOL_POLL_FACTOR: u32 = 5;
 
 /// What decides where events come from: which node answers, and whether it tells of changes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

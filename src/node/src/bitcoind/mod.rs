@@ -45,7 +45,7 @@ const LABEL: &str = "bitcoind";
 /// How often a block's height is asked for again while the chain changes under the question.
 const MAX_RACES: u32 = 3;
 /// The mempool is compared once in so many looks at the chain: a full one is 20 MB of JSON.
-const MEMPOOL_POLL_FACTOR: u32 = 5;
+pub const MEMPOOL_POLL_FACTOR: u32 = 5;
 /// Warnings passed on, of a node that may have any number.
 const MAX_WARNINGS: usize = 16;
 
