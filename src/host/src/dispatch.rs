@@ -20,6 +20,7 @@ use crate::modules::Chain;
 use crate::session::Module;
 use crate::session::outbox::Outbox;
 use crate::timers::Timers;
+use crate::watch::Said;
 use cofferdam_log::TokenBucket;
 
 /// Replies of the size of a block that one module may have in the making or waiting to be read.
@@ -120,6 +121,7 @@ impl Caller {
         outbox: Arc<Outbox>,
         reporting: Reporting,
     ) -> Self {
+        mailbox.count_in(Arc::clone(&reporting.counts));
         Self {
             module,
             mailbox,
@@ -166,6 +168,14 @@ macro_rules! dispatcher {
                 other => Answer { result: Err(unlisted(&other)), large: None },
             }
         }
+
+        /// How much memory the reply to a call may take.
+        pub(crate) const fn reply_size(payload: &RequestPayload) -> ReplySize {
+            match payload {
+                $( RequestPayload::$Call { .. } => <Host as Handle<cofferdam_protocol::calls::$Call>>::REPLY, )+
+                _ => ReplySize::Small,
+            }
+        }
     };
 }
 
@@ -185,11 +195,16 @@ async fn decide<C: Call>(host: &Host, caller: &Caller, call: C) -> Answer
 where
     Host: Handle<C>,
 {
+    let module = &caller.module.name;
     let call = match authorize(call, &caller.module.granted) {
-        Ok(call) => call,
+        Ok(call) => {
+            host.watch().call(module, C::NAME, Said::Yes);
+            call
+        }
         Err(denied) => {
+            host.watch().call(module, C::NAME, Said::No);
             let Denied { call, capability } = denied;
-            host.denials().refused(&caller.module.name, call, capability.as_str());
+            host.denials().refused(module, call, capability.as_str());
             return Answer { result: Err(denied.into()), large: None };
         }
     };

@@ -14,15 +14,20 @@ mod denials;
 mod dispatch;
 mod events;
 mod files;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod interface;
 mod metrics;
 mod modules;
+mod quotas;
 mod run;
 mod samples;
 mod session;
 mod storage;
 mod supervise;
 mod timers;
+mod waiter;
+mod watch;
 
 pub use control_link::LinkError;
 pub use events::{Origins, event_matrix};

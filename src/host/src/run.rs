@@ -4,11 +4,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cofferdam_control::{CoreSettings, Interface, NodeSettings, Report, Restart, RosterEntry};
-use tokio::runtime::Builder;
-use tokio::sync::mpsc;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::api::{Host, Local};
@@ -20,9 +21,6 @@ use crate::samples::announce_roster;
 use crate::storage::disk;
 use crate::supervise::Supervisor;
 use cofferdam_node::NodeError;
-
-/// Threads that serve: two, so that a large block being encoded does not hold up a small call.
-const WORKERS: usize = 2;
 
 /// Threads for what blocks: the files of the embedded chain and of the events, and apart from them, so that they
 /// never wait for a module's disk, what modules do to theirs.
@@ -76,17 +74,57 @@ pub enum CoreError {
 /// [`CoreError`] if the core cannot start or the launcher is gone.
 pub fn run_core(state_dir: &Path) -> Result<(), CoreError> {
     cofferdam_log::init();
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+    let sessions = Sessions::start().map_err(CoreError::Runtime).inspect_err(tell)?;
+    let work = Builder::new_multi_thread()
+        .worker_threads(1)
         .max_blocking_threads(BLOCKING_THREADS)
-        .thread_name("core")
+        .thread_name("work")
         .enable_all()
         .build()
         .map_err(CoreError::Runtime)
         .inspect_err(tell)?;
-    let outcome = runtime.block_on(async { serve_launcher(ControlSocket::from_stdin()?, state_dir).await });
-    runtime.shutdown_timeout(LAST_WORK);
+    let handle = sessions.handle.clone();
+    let outcome =
+        work.block_on(async { serve_launcher(ControlSocket::from_stdin()?, state_dir, handle).await });
+    sessions.stop();
+    work.shutdown_timeout(LAST_WORK);
     outcome.inspect_err(tell)
+}
+
+/// The thread that sessions and small calls have to themselves: no other is woken for them, which would cost more than
+/// the call, and they wait for no block that is being encoded. That is work for the other runtime, and so is all that
+/// follows the node.
+struct Sessions {
+    handle: Handle,
+    thread: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Sessions {
+    fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name("sessions")
+            .enable_all()
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            // An error says that the other end is gone, which comes to the same.
+            let _ = runtime.block_on(stopped);
+            runtime.shutdown_timeout(LAST_WORK);
+        };
+        let thread = std::thread::Builder::new().name("sessions".to_owned()).spawn(run)?;
+        Ok(Self { handle, thread, stop })
+    }
+
+    fn stop(self) {
+        // Fails if the thread has ended, which it does for nothing else.
+        let _ = self.stop.send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the thread of the sessions panicked");
+        }
+    }
 }
 
 fn tell(error: &CoreError) {
@@ -96,8 +134,8 @@ fn tell(error: &CoreError) {
     }
 }
 
-/// Serves the launcher at the other end of `socket` until it stops the core or is gone.
-async fn serve_launcher(socket: ControlSocket, state_dir: &Path) -> Result<(), CoreError> {
+/// Serves the launcher at the other end of `socket` until it stops the core or is gone, and the modules on `sessions`.
+async fn serve_launcher(socket: ControlSocket, state_dir: &Path, sessions: Handle) -> Result<(), CoreError> {
     let (link, launcher, reports) = link(socket);
     let mut linking = tokio::spawn(link.run());
     let ended = |joined: Result<Result<(), LinkError>, tokio::task::JoinError>| match joined {
@@ -106,7 +144,7 @@ async fn serve_launcher(socket: ControlSocket, state_dir: &Path) -> Result<(), C
     };
     tokio::select! {
         joined = &mut linking => ended(joined),
-        served = serve_modules(launcher, reports, state_dir) => {
+        served = serve_modules(launcher, reports, state_dir, sessions) => {
             served?;
             // What was asked last has still to be sent.
             ended(linking.await)
@@ -118,6 +156,7 @@ async fn serve_modules(
     launcher: Launcher,
     mut reports: mpsc::Receiver<Received>,
     state_dir: &Path,
+    sessions: Handle,
 ) -> Result<(), CoreError> {
     let roster = receive_roster(&mut reports).await?;
     let local = Local::new(state_dir, &roster.modules, &roster.settings, &roster.node);
@@ -134,7 +173,7 @@ async fn serve_modules(
         host.modules().answer_lightning_from(lightning);
     }
     let tools = serve_interface(roster.settings.interface, roster.socket, Arc::clone(&host));
-    let supervisor = Supervisor::new(roster.modules, roster.restart, host, launcher, reports);
+    let supervisor = Supervisor::new(roster.modules, roster.restart, host, (launcher, reports), sessions);
     tokio::select! {
         supervised = supervisor.run() => Ok(supervised?),
         () = samplers.run() => Err(CoreError::Task("the one that looks for events".to_owned())),

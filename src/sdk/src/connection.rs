@@ -1,6 +1,6 @@
 //! One socket, shared by all handles of a connection: writes frames, reads frames, hands them out.
 //!
-//! Two tasks serve it: one reads, one writes what could not be written at once. Replies go to their waiters and
+//! Three tasks serve it: one reads, one writes what could not be written at once, one looks after deadlines. Replies go to their waiters and
 //! events to their queue; the reading task never waits for either, so a slow receiver of events cannot hold up
 //! a reply. When reading ends, for whatever reason, every waiting call fails and the event queue closes. When
 //! the last handle goes, the tasks end and the socket closes.
@@ -42,7 +42,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Handle {
     shared: Arc<Shared>,
     welcome: Welcome,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 /// What the tasks, the handles and unanswered invocations share.
@@ -86,14 +86,16 @@ impl Handle {
             stream,
             outbound: Mutex::default(),
             outbound_left: Notify::new(),
-            pending: Pending::new(),
+            pending: Pending::default(),
             events: EventQueue::new(),
             invocations: InvocationQueue::new(),
             in_flight: Semaphore::new(in_flight.clamp(1, Semaphore::MAX_PERMITS)),
         });
         let reading = tokio::spawn(read_until_closed(Arc::clone(&shared), input));
         let writing = tokio::spawn(write_what_is_left(Arc::clone(&shared)));
-        Ok(Arc::new(Self { shared, welcome, tasks: [reading, writing] }))
+        let expiring = Arc::clone(&shared);
+        let expiring = tokio::spawn(async move { expiring.pending.expire().await });
+        Ok(Arc::new(Self { shared, welcome, tasks: [reading, writing, expiring] }))
     }
 
     pub(crate) fn welcome(&self) -> &Welcome {
@@ -203,10 +205,15 @@ impl Outbound {
     fn write_frames(&mut self, stream: &OwnedWriteHalf) -> io::Result<Flushed> {
         while let Some(first) = self.frames.front() {
             let first = first.get(self.written..).unwrap_or_default();
-            let others = self.frames.iter().skip(1).map(Vec::as_slice);
-            let slices: Vec<IoSlice<'_>> =
-                std::iter::once(first).chain(others).take(MAX_SLICES).map(IoSlice::new).collect();
-            match stream.try_write_vectored(&slices) {
+            let written = if self.frames.len() == 1 {
+                stream.try_write(first)
+            } else {
+                let others = self.frames.iter().skip(1).map(Vec::as_slice);
+                let slices: Vec<IoSlice<'_>> =
+                    std::iter::once(first).chain(others).take(MAX_SLICES).map(IoSlice::new).collect();
+                stream.try_write_vectored(&slices)
+            };
+            match written {
                 Ok(bytes) => self.forget(bytes),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flushed::Part),
                 Err(error) => return Err(error),

@@ -11,12 +11,18 @@ use cofferdam_protocol::{
     HostMessage, RequestMessage, RequestWithin, codec::MAX_TO_HOST_BYTES, encode_frame,
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::connection::Handle;
 use crate::error::SdkError;
+use crate::pending::NoAnswer;
 
 /// How long a call may take. The slowest honest answer is a block from a busy node; the host has shorter
 /// deadlines of its own towards the node, so that this one tells of a host that is stuck.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Stands for a deadline that the clock cannot tell.
+const FAR_OFF: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// The node, as far as this module was granted access to it. Cheap to clone; clones share the connection.
 ///
@@ -70,17 +76,21 @@ impl NodeApi {
 
     /// Makes a call and waits for its reply, at most until the deadline.
     async fn call<C: Call>(&self, call: C) -> Result<C::Reply, SdkError> {
-        tokio::time::timeout(self.deadline, self.call_without_deadline(call))
-            .await
-            .unwrap_or(Err(SdkError::Deadline { call: C::NAME, after: self.deadline }))
-    }
-
-    async fn call_without_deadline<C: Call>(&self, call: C) -> Result<C::Reply, SdkError> {
         let closed = |reason| SdkError::Closed { reason };
-        let Ok(_place) = self.handle.in_flight().acquire().await else {
+        let late = || SdkError::Deadline { call: C::NAME, after: self.deadline };
+        let now = Instant::now();
+        let deadline = now.checked_add(self.deadline).unwrap_or_else(|| now + FAR_OFF);
+        let in_flight = self.handle.in_flight();
+        let place = match in_flight.try_acquire() {
+            Ok(place) => Ok(place),
+            Err(_none_or_closed) => {
+                timeout_at(deadline, in_flight.acquire()).await.map_err(|_elapsed| late())?
+            }
+        };
+        let Ok(_place) = place else {
             return Err(closed(self.handle.pending().closed_reason().unwrap_or_default()));
         };
-        let mut waiter = self.handle.pending().register().map_err(closed)?;
+        let mut waiter = self.handle.pending().register(deadline).map_err(closed)?;
         let request = RequestMessage { correlation_id: waiter.id(), payload: call.into_payload() };
         let message = match self.within {
             Some(invocation_id) => HostMessage::RequestWithin(RequestWithin { invocation_id, request }),
@@ -90,7 +100,10 @@ impl NodeApi {
             .map_err(|error| SdkError::Unsendable { call: C::NAME, problem: error.to_string() })?;
         self.check_size(C::NAME, frame.len())?;
         self.handle.send_call(frame).map_err(closed)?;
-        let answer = waiter.wait().await.map_err(closed)?;
+        let answer = waiter.wait().await.map_err(|no_answer| match no_answer {
+            NoAnswer::Late => late(),
+            NoAnswer::Closed(reason) => closed(reason),
+        })?;
         let response = answer.map_err(|error| SdkError::Api { call: C::NAME, error })?;
         C::reply(response).ok_or(SdkError::WrongReply { call: C::NAME })
     }

@@ -21,6 +21,7 @@ mod timers;
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 pub(crate) use self::chain::sync_status_as_it_travels;
@@ -32,7 +33,9 @@ use crate::dispatch::{MAX_LARGE_IN_ALL, MAX_RELAYED_IN_ALL};
 use crate::events::{Attachment, Hub};
 use crate::metrics::Metrics;
 use crate::modules::Modules;
+use crate::quotas::Quotas;
 use crate::session::MAX_LARGE_REQUESTS;
+use crate::watch::Watch;
 use cofferdam_node::Node;
 
 /// What handlers answer from, for one session: the node as one caller of it, and what all sessions share.
@@ -45,6 +48,8 @@ pub(crate) struct Host {
 /// What all sessions share.
 #[derive(Debug)]
 struct Shared {
+    /// Where what takes long is done.
+    work: Handle,
     hub: Arc<Hub>,
     faults: Faults,
     large_replies: Arc<Semaphore>,
@@ -63,9 +68,10 @@ impl Host {
         Self::with_local(node, hub, Local::none())
     }
 
-    /// A host that answers from `node`, `hub` and `local`.
+    /// A host that answers from `node`, `hub` and `local`. What takes long is done on the runtime of the caller.
     pub(crate) fn with_local(node: Node, hub: Arc<Hub>, local: Local) -> Self {
         let shared = Shared {
+            work: Handle::current(),
             hub,
             faults: Faults::new(),
             large_replies: Arc::new(Semaphore::new(MAX_LARGE_IN_ALL)),
@@ -95,6 +101,11 @@ impl Host {
         let mut shared = Arc::into_inner(self.shared).unwrap();
         shared.large_replies = Arc::new(Semaphore::new(places));
         Self { node: self.node, shared: Arc::new(shared) }
+    }
+
+    /// Where what takes long is done, so that no session waits for it.
+    pub(crate) fn work(&self) -> &Handle {
+        &self.shared.work
     }
 
     /// The places for large replies, of all sessions.
@@ -140,6 +151,16 @@ impl Host {
     /// What modules have on the disk, and what the operator says about it.
     fn local(&self) -> &Local {
         &self.shared.local
+    }
+
+    /// What the watched module asks for.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.shared.local.watch
+    }
+
+    /// How full the databases and data directories are.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.shared.local.quotas
     }
 
     /// What goes wrong, counted and logged.

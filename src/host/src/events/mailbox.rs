@@ -4,14 +4,17 @@
 //! missed events before it gets the next one. What it hears last is always what happened last.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use cofferdam_protocol::{EventMessage, EventPayload, EventType};
-use tokio::sync::Notify;
 
 use super::{CHAIN_TYPES, EncodedEvent};
+use crate::metrics::Counts;
 use crate::session::wire;
+use crate::waiter::Waiter;
 
 /// How many events wait for one module at most; in blocks it is a week of them.
 pub(crate) const EVENT_QUEUE: usize = 1024;
@@ -22,19 +25,19 @@ pub(crate) const QUEUE_BYTES: usize = 1024 * 1024;
 
 /// The queue of one session.
 #[derive(Debug, Default)]
-pub(crate) struct Mailbox {
-    state: Mutex<State>,
-    arrived: Notify,
-}
+pub(crate) struct Mailbox(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    reader: Waiter,
     wanted: HashSet<EventType>,
     queue: VecDeque<Waiting>,
     /// The frames in the queue together.
     bytes: usize,
     /// What was dropped from the front of the queue.
     lost: Option<Lost>,
+    /// Where events that are lost are counted.
+    counts: Option<Arc<Counts>>,
 }
 
 /// One thing to tell the module.
@@ -110,6 +113,11 @@ impl Mailbox {
         state.wanted.len() > before
     }
 
+    /// From now on lost events are counted in `counts`.
+    pub(crate) fn count_in(&self, counts: Arc<Counts>) {
+        self.lock().counts = Some(counts);
+    }
+
     /// The types that are taken.
     pub(super) fn wanted(&self) -> HashSet<EventType> {
         self.lock().wanted.clone()
@@ -120,15 +128,15 @@ impl Mailbox {
         let mut state = self.lock();
         if state.wants(event.event_type) {
             state.push(Waiting::Event(event.clone()));
-            drop(state);
-            self.arrived.notify_one();
+            state.reader.wake();
         }
     }
 
     /// Takes the event whether or not its type is wanted.
     pub(super) fn deliver(&self, event: EncodedEvent) {
-        self.lock().push(Waiting::Event(event));
-        self.arrived.notify_one();
+        let mut state = self.lock();
+        state.push(Waiting::Event(event));
+        state.reader.wake();
     }
 
     /// Takes note that events are missing here, unless nothing at all is wanted.
@@ -136,8 +144,7 @@ impl Mailbox {
         let mut state = self.lock();
         if !state.wanted.is_empty() {
             state.push(Waiting::Lost(lost));
-            drop(state);
-            self.arrived.notify_one();
+            state.reader.wake();
         }
     }
 
@@ -162,23 +169,28 @@ impl Mailbox {
                 state.push(waiting);
             }
         }
-        drop(state);
-        self.arrived.notify_one();
+        state.reader.wake();
     }
 
-    /// The next frame to write. Waits until there is one; one reader at a time.
-    pub(crate) async fn next(&self) -> Bytes {
-        loop {
-            if let Some(frame) = self.lock().pop() {
-                return frame;
-            }
-            self.arrived.notified().await;
+    /// The next frame to write; one reader at a time.
+    pub(crate) fn poll_next(&self, context: &Context<'_>) -> Poll<Bytes> {
+        let mut state = self.lock();
+        if let Some(frame) = state.pop() {
+            return Poll::Ready(frame);
         }
+        state.reader.register(context);
+        Poll::Pending
+    }
+
+    /// Waits for the next frame.
+    #[cfg(test)]
+    pub(crate) async fn next(&self) -> Bytes {
+        std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
     /// No code panics while it holds the lock, so a poisoned queue is still whole.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -197,6 +209,9 @@ impl State {
             let Some(oldest) = self.queue.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(oldest.bytes());
             let lost = oldest.as_lost();
+            if let Some(counts) = &self.counts {
+                counts.events_dropped.fetch_add(lost.count.max(1), Ordering::Relaxed);
+            }
             self.lost = Some(self.lost.map_or(lost, |earlier| earlier.and(lost)));
         }
     }
@@ -293,6 +308,18 @@ mod tests {
         let count = 200 - kept;
         assert_eq!(told[0].payload, EventPayload::EventsDropped { from: 1, to: count, count });
         assert_eq!((told[1].cursor, told.last().unwrap().cursor), (count + 1, 200));
+    }
+
+    #[test]
+    fn events_that_give_way_are_counted_for_the_operator() {
+        let (mailbox, counts) = (Mailbox::default(), Arc::<Counts>::default());
+        mailbox.count_in(Arc::clone(&counts));
+        mailbox.want(&[EventType::ModuleUnloaded]);
+        let room = u64::try_from(EVENT_QUEUE).unwrap();
+        (1..=room).for_each(|cursor| mailbox.offer(&event(cursor)));
+        assert_eq!(counts.events_dropped.load(Ordering::Relaxed), 0, "the control");
+        (room + 1..=room + 7).for_each(|cursor| mailbox.offer(&event(cursor)));
+        assert_eq!(counts.events_dropped.load(Ordering::Relaxed), 7);
     }
 
     #[test]

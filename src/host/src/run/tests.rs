@@ -25,7 +25,7 @@ struct Core {
 }
 
 fn no_settings() -> CoreSettings {
-    CoreSettings { interface: None, lightning: None, redact_peers: false }
+    CoreSettings { interface: None, lightning: None, redact_peers: false, watched: None }
 }
 
 fn entry() -> RosterEntry {
@@ -57,7 +57,7 @@ fn core_of(
     let state = tempfile::tempdir().unwrap();
     let (launcher, core_end) = FakeLauncher::new();
     let state_dir = state.path().to_owned();
-    let running = tokio::spawn(async move { serve_launcher(core_end, &state_dir).await });
+    let running = tokio::spawn(async move { serve_launcher(core_end, &state_dir, Handle::current()).await });
     let node = NodeSettings::Embedded { block_interval_ms };
     let roster = Report::Roster { modules: vec![module], node, restart: Restart::OnFailure, settings };
     launcher.report(&roster, &socket.iter().collect::<Vec<_>>());
@@ -200,7 +200,10 @@ async fn whatever_comes_before_the_roster_ends_the_core() {
     let (launcher, socket) = FakeLauncher::new();
     let state = tempfile::tempdir().unwrap();
     launcher.report(&Report::Shutdown { grace_ms: 1 }, &[]);
-    assert!(matches!(serve_launcher(socket, state.path()).await, Err(CoreError::NoRoster)));
+    assert!(matches!(
+        serve_launcher(socket, state.path(), Handle::current()).await,
+        Err(CoreError::NoRoster)
+    ));
 }
 
 #[tokio::test]
@@ -215,7 +218,7 @@ async fn a_damaged_chain_is_told_once_and_with_its_place_outside_the_sandbox() {
         &Report::Roster { modules: Vec::new(), node, restart: Restart::OnFailure, settings: no_settings() },
         &[],
     );
-    tell(&serve_launcher(socket, state.path()).await.unwrap_err());
+    tell(&serve_launcher(socket, state.path(), Handle::current()).await.unwrap_err());
     assert_eq!(log.text().matches("no block file").count(), 1, "{}", log.text());
     assert!(log.text().contains("<state_dir>/core/chain/blocks.dat"), "{}", log.text());
 }

@@ -23,8 +23,11 @@ pub(super) const MAX_ORDINARY_BYTES: usize = MAX_CALL_BYTES + 8 * 1024;
 /// once when it is decoded, so that all of them are 136 MiB at worst.
 pub(crate) const MAX_LARGE_REQUESTS: usize = 16;
 
-/// The same for one module: the next is read while one is handled.
-const MAX_LARGE_REQUESTS_EACH: usize = 2;
+/// The same for one module: the next is read while one is handled, as long as there is room to spare.
+const MAX_LARGE_REQUESTS_EACH: u32 = 2;
+
+/// Places that no module takes a second of: where few are left each has one, and waits its turn for it.
+const NO_SECOND_BELOW: usize = MAX_LARGE_REQUESTS / 2;
 
 /// Bytes of a module's ordinary requests that are handled at once; more of them wait to be read.
 pub(super) const BUDGET_KIB: u32 = 512;
@@ -59,10 +62,10 @@ pub(super) struct Held {
 impl Admission {
     /// A session with so many places for calls in flight. `large_in_all` is shared by all.
     pub(super) fn new(max_in_flight: usize, large_in_all: Arc<Semaphore>) -> Self {
-        let permits = |kib: u32| Arc::new(Semaphore::new(usize::try_from(kib).unwrap_or(usize::MAX)));
+        let permits = |count: u32| Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX)));
         Self {
             places: Arc::new(Semaphore::new(max_in_flight)),
-            large: Arc::new(Semaphore::new(MAX_LARGE_REQUESTS_EACH)),
+            large: permits(MAX_LARGE_REQUESTS_EACH),
             large_in_all,
             budget: permits(BUDGET_KIB),
             call_budget: permits(CALL_BUDGET_KIB),
@@ -78,8 +81,25 @@ impl Admission {
     pub(super) async fn admit(&self) -> Result<Admitted, SessionEnd> {
         let place = self.place().await?;
         let of_module = acquire(&self.large, 1).await?;
-        let of_all = acquire(&self.large_in_all, 1).await?;
+        let of_all = match self.spare() {
+            Some(of_all) => of_all,
+            None => {
+                // One that it has must end first, which it does by itself.
+                let alone = acquire(&self.large, MAX_LARGE_REQUESTS_EACH.saturating_sub(1)).await?;
+                let of_all = acquire(&self.large_in_all, 1).await?;
+                drop(alone);
+                of_all
+            }
+        };
         Ok(Admitted { place, held: Held { _permits: vec![of_all, of_module] } })
+    }
+
+    /// A place of those that everybody may take more than one of.
+    fn spare(&self) -> Option<OwnedSemaphorePermit> {
+        if self.large_in_all.available_permits() <= NO_SECOND_BELOW {
+            return None;
+        }
+        Arc::clone(&self.large_in_all).try_acquire_owned().ok()
     }
 
     /// Waits until so many bytes may be handled.

@@ -17,9 +17,13 @@ pub(super) const READ_BYTES: usize = 16 * 1024;
 /// The longest handshake: three names and two versions.
 const MAX_HELLO_BYTES: usize = 4096;
 
-/// How long a frame may take from its first byte to its last, or from when it was admitted if it is large. It is
-/// written at once, and while it is unfinished the host holds what came of it.
+/// How long a frame may take from its first byte to its last. It is written at once, and while it is unfinished the
+/// host holds what came of it.
 const FRAME_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The same for a large one, from when it was admitted: others wait for its place. That is less than a megabyte a
+/// second, which modules write in a thousandth of the time.
+const LARGE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The reading half of a module's connection.
 #[derive(Debug)]
@@ -90,9 +94,10 @@ impl Input {
             self.be_admitted().await?;
         }
         let begun = *self.begun.get_or_insert_with(Instant::now);
-        let deadline = begun.checked_add(FRAME_DEADLINE).unwrap_or(begun);
+        let patience = if self.admitted.is_some() { LARGE_DEADLINE } else { FRAME_DEADLINE };
+        let deadline = begun.checked_add(patience).unwrap_or(begun);
         timeout_at(deadline, self.fill()).await.unwrap_or_else(|_elapsed| {
-            let seconds = FRAME_DEADLINE.as_secs();
+            let seconds = patience.as_secs();
             Err(SessionEnd::Violation(format!("a message was begun and not finished within {seconds} s")))
         })
     }

@@ -9,16 +9,20 @@ mod admission;
 mod handshake;
 mod input;
 pub(crate) mod outbox;
+mod replies;
 mod requests;
 mod unread;
 pub(crate) mod wire;
 
+use std::future::poll_fn;
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cofferdam_control::CoreLimits;
 use cofferdam_log::TokenBucket;
 use cofferdam_manifest::{CapabilitySet, ModuleName};
@@ -26,13 +30,13 @@ use cofferdam_protocol::{EventType, Refusal};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 pub(crate) use self::admission::MAX_LARGE_REQUESTS;
 use self::input::Input;
 use self::outbox::Outbox;
-use self::requests::{Reply, Requests};
+use self::replies::{Replies, Reply};
+use self::requests::Requests;
 use crate::api::Host;
 use crate::events::Mailbox;
 
@@ -107,11 +111,12 @@ pub(crate) async fn serve(
     let joined = host.modules().join(&module.name);
     opened();
     let (mailbox, outbox) = (Arc::clone(attachment.mailbox()), Arc::clone(joined.outbox()));
-    let (requests, mut replies) = Requests::new(module, &host, mailbox, outbox);
+    let (requests, replies) = Requests::new(module, &host, mailbox, outbox);
     input.open(requests.admission());
     let unread = requests.unread();
-    let waiting = Waiting { mailbox: attachment.mailbox(), outbox: joined.outbox() };
-    let mut writing = pin!(write_frames(&mut output, &mut replies, waiting));
+    let outgoing =
+        Outgoing { replies: &replies, mailbox: attachment.mailbox(), outbox: joined.outbox(), turn: 0 };
+    let mut writing = pin!(write_frames(&mut output, outgoing));
     let end = tokio::select! {
         // What has come is answered together: the replies are written when there is nothing more to read.
         biased;
@@ -126,35 +131,59 @@ pub(crate) async fn serve(
     end
 }
 
-/// What waits for the module besides replies.
-struct Waiting<'s> {
+/// All that waits to be written to the module.
+struct Outgoing<'s> {
+    replies: &'s Replies,
     mailbox: &'s Mailbox,
     outbox: &'s Outbox,
+    /// Which of the three is looked at first, so that none waits for ever behind another.
+    turn: u8,
+}
+
+enum Next {
+    Reply(Reply),
+    /// An event or an invocation.
+    Frame(Bytes),
+    /// No reply can come any more.
+    End,
+}
+
+impl Outgoing<'_> {
+    async fn next(&mut self) -> Next {
+        self.turn = self.turn.wrapping_add(1) % 3;
+        poll_fn(|context| {
+            for step in 0..3 {
+                let next = match (self.turn.wrapping_add(step)) % 3 {
+                    0 => self.replies.poll_next(context).map(|reply| reply.map_or(Next::End, Next::Reply)),
+                    1 => self.mailbox.poll_next(context).map(Next::Frame),
+                    _ => self.outbox.poll_next(context).map(Next::Frame),
+                };
+                if next.is_ready() {
+                    return next;
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
 }
 
 /// Writes replies, events and invocations as they come, none before the others, until no reply can come any more. Has no
 /// deadline: a module that does not read makes nobody wait but itself (see [`unread`] for what is shared).
-async fn write_frames(
-    output: &mut OwnedWriteHalf,
-    replies: &mut mpsc::Receiver<Reply>,
-    waiting: Waiting<'_>,
-) -> SessionEnd {
+async fn write_frames(output: &mut OwnedWriteHalf, mut outgoing: Outgoing<'_>) -> SessionEnd {
     let mut batch = Batch::default();
     loop {
-        let written = tokio::select! {
-            reply = replies.recv() => match reply {
-                Some(reply) => batch.write(output, reply, replies).await,
-                None => return SessionEnd::Closed,
-            },
-            event = waiting.mailbox.next() => output.write_all(&event).await,
-            invocation = waiting.outbox.next() => output.write_all(&invocation).await,
+        let written = match outgoing.next().await {
+            Next::Reply(reply) => batch.write(output, reply, outgoing.replies).await,
+            Next::Frame(frame) => output.write_all(&frame).await,
+            Next::End => return SessionEnd::Closed,
         };
         match written {
             Ok(()) => {}
             Err(error) if is_gone(&error) => {
                 // It can be asked nothing any more.
-                waiting.outbox.close();
-                return discard(replies).await;
+                outgoing.outbox.close();
+                return discard(outgoing.replies).await;
             }
             Err(error) => return SessionEnd::Io(error),
         }
@@ -171,17 +200,12 @@ struct Batch {
 
 impl Batch {
     /// Writes `first` and what is ready behind it.
-    async fn write(
-        &mut self,
-        output: &mut OwnedWriteHalf,
-        first: Reply,
-        ready: &mut mpsc::Receiver<Reply>,
-    ) -> io::Result<()> {
+    async fn write(&mut self, output: &mut OwnedWriteHalf, first: Reply, ready: &Replies) -> io::Result<()> {
         let mut next = Some(first);
         while let Some(reply) = next.take_if(|reply| self.bytes.len() + reply.frame.len() <= BATCH_BYTES) {
             self.bytes.extend_from_slice(&reply.frame);
             self.replies.push(reply);
-            next = ready.try_recv().ok();
+            next = ready.pop();
         }
         let written = output.write_all(&self.bytes).await;
         // Written or not, they give up their places: the reading side goes on until its end.
@@ -198,8 +222,8 @@ impl Batch {
 
 /// The module reads no more. What it said last is still to be heard, and the end of that ends the session;
 /// until then replies give up their places.
-async fn discard(replies: &mut mpsc::Receiver<Reply>) -> SessionEnd {
-    while replies.recv().await.is_some() {}
+async fn discard(replies: &Replies) -> SessionEnd {
+    while poll_fn(|context| replies.poll_next(context)).await.is_some() {}
     SessionEnd::Closed
 }
 

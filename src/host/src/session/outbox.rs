@@ -3,21 +3,26 @@
 //! Nobody waits for room here: what does not fit is refused, and whoever waits for an answer has a deadline of its
 //! own. It never decides who may ask what of whom.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use cofferdam_manifest::ModuleName;
 use cofferdam_protocol::modules::MAX_CALL_BYTES;
 use cofferdam_protocol::{InvocationMessage, InvocationPayload, ModuleFault};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::wire;
 use crate::modules::Chain;
+use crate::waiter::Waiter;
 
-/// Invocations of one module that wait for an answer at once, whoever makes them.
-pub(crate) const MAX_OUTSTANDING: usize = 64;
+/// Invocations of one module that wait for an answer at once, besides the first of each who asks: that one always has
+/// room, whatever others ask, and there are no more who ask than modules. Of the others each may have as many as are
+/// left, so that one alone has half of them.
+pub(crate) const MAX_SHARED: usize = 128;
 
 /// Packets that wait for being read by one module, and their bytes. They have no deadline, so that these are few.
 const MAX_PACKETS: usize = 64;
@@ -34,7 +39,7 @@ pub(crate) type Outcome = Result<Bytes, ModuleFault>;
 pub(crate) enum NotTaken {
     /// The session is over.
     Closed,
-    /// The module has as much to do as it may have.
+    /// The module has as much to do as it may have, or as it may have of this asker.
     Full,
 }
 
@@ -49,13 +54,11 @@ pub(crate) enum NoAnswer {
 
 /// The invocations of one session.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    state: Mutex<State>,
-    arrived: Notify,
-}
+pub(crate) struct Outbox(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    reader: Waiter,
     closed: bool,
     last_id: u64,
     queue: VecDeque<Queued>,
@@ -127,15 +130,14 @@ impl Outbox {
         chain: Arc<Chain>,
     ) -> Result<Pending, NotTaken> {
         let mut state = self.open()?;
-        if state.outstanding.len() >= MAX_OUTSTANDING {
+        if !state.has_room_for(chain.asker()) {
             return Err(NotTaken::Full);
         }
         let id = state.next_id();
         let (sender, answer) = oneshot::channel();
         state.outstanding.insert(id, Outstanding { answer: sender, deadline, chain });
         state.queue.push_back(Queued::Asked { id, payload });
-        drop(state);
-        self.arrived.notify_one();
+        state.reader.wake();
         Ok(Pending { outbox: Arc::clone(self), id, deadline, answer })
     }
 
@@ -152,8 +154,7 @@ impl Outbox {
         state.packets = state.packets.saturating_add(1);
         state.packet_bytes = waiting;
         state.queue.push_back(Queued::Packet(payload));
-        drop(state);
-        self.arrived.notify_one();
+        state.reader.wake();
         Ok(())
     }
 
@@ -180,8 +181,7 @@ impl Outbox {
         }
         state.due.insert(timer_id, Due { label: label.to_owned(), missed });
         state.queue.push_back(Queued::Timer(timer_id));
-        drop(state);
-        self.arrived.notify_one();
+        state.reader.wake();
         Ok(())
     }
 
@@ -220,20 +220,23 @@ impl Outbox {
         *state = State { closed: true, last_id, ..State::default() };
     }
 
-    /// The next frame to write. Waits until there is one; one reader at a time.
-    pub(super) async fn next(&self) -> Bytes {
-        loop {
-            let next = self.lock().pop();
-            match next {
-                // One that cannot be encoded was logged; its caller gets no answer.
-                Some(message) => {
-                    if let Some(frame) = wire::encode_invocation(message) {
-                        return frame;
-                    }
-                }
-                None => self.arrived.notified().await,
+    /// The next frame to write; one reader at a time.
+    pub(super) fn poll_next(&self, context: &Context<'_>) -> Poll<Bytes> {
+        let mut state = self.lock();
+        while let Some(message) = state.pop() {
+            // One that cannot be encoded was logged; its caller gets no answer.
+            if let Some(frame) = wire::encode_invocation(message) {
+                return Poll::Ready(frame);
             }
         }
+        state.reader.register(context);
+        Poll::Pending
+    }
+
+    /// Waits for the next frame.
+    #[cfg(test)]
+    pub(super) async fn next(&self) -> Bytes {
+        std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
     fn give_up(&self, id: u64) {
@@ -249,7 +252,7 @@ impl Outbox {
 
     /// No code panics while it holds the lock, so a poisoned state is still whole.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -273,6 +276,14 @@ fn bounded(outcome: Outcome) -> Outcome {
 }
 
 impl State {
+    fn has_room_for(&self, asker: Option<&ModuleName>) -> bool {
+        let askers = self.outstanding.values().map(|outstanding| outstanding.chain.asker());
+        let own = askers.clone().filter(|other| *other == asker).count();
+        let firsts = askers.collect::<HashSet<_>>().len();
+        let shared = self.outstanding.len().saturating_sub(firsts);
+        own == 0 || shared < MAX_SHARED && own <= MAX_SHARED.saturating_sub(shared)
+    }
+
     fn next_id(&mut self) -> u64 {
         self.last_id = self.last_id.wrapping_add(1);
         self.last_id

@@ -11,19 +11,19 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cofferdam_protocol::{AnswerMessage, ApiError, RequestMessage, RequestPayload};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::admission::{Admission, Admitted, Held};
 use super::input::{Frame, Input};
 use super::outbox::Outbox;
-use super::unread::{Unread, Waiting};
+use super::replies::{Replies, Reply, ReplySender, replies};
+use super::unread::Unread;
 use super::wire::{self, Incoming};
 use super::{Module, SessionEnd};
 use crate::api::Host;
-use crate::dispatch::{Answer, Caller, dispatch};
+use crate::dispatch::{Answer, Caller, ReplySize, dispatch, reply_size};
 use crate::events::{EVENT_QUEUE, Mailbox};
 use cofferdam_log::{RetryAfter, TokenBucket};
 
@@ -45,13 +45,12 @@ const TOO_EARLY_PAUSE: Duration = Duration::from_millis(5);
 /// When a call that found its bytes in use may be tried again: when one of its module's calls has ended.
 const RETRY_MS: u64 = 10;
 
-/// A reply on its way to the socket. It holds what it occupies until it is written.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) frame: Bytes,
-    _place: OwnedSemaphorePermit,
-    _large: Option<Waiting>,
-}
+/// Frames that are taken in one turn. After so many the other sessions have theirs: a module that sends all it may
+/// costs them little more than one that sends nothing.
+const FRAMES_A_TURN: u32 = 8;
+
+/// Requests up to this size are decoded at once; larger ones where no other session waits for it.
+const DECODED_AT_ONCE: usize = 64 * 1024;
 
 /// The calls of one session.
 #[derive(Debug)]
@@ -61,7 +60,7 @@ pub(super) struct Requests {
     admission: Admission,
     rate: TokenBucket,
     running: JoinSet<Result<(), String>>,
-    replies: mpsc::Sender<Reply>,
+    replies: ReplySender,
     unread: Arc<Unread>,
 }
 
@@ -81,9 +80,8 @@ impl Requests {
         host: &Host,
         mailbox: Arc<Mailbox>,
         outbox: Arc<Outbox>,
-    ) -> (Self, mpsc::Receiver<Reply>) {
-        // Each reply holds a place, so that the channel has room for every one and sending never waits.
-        let (replies, replies_out) = mpsc::channel(MAX_IN_FLIGHT);
+    ) -> (Self, Arc<Replies>) {
+        let (replies, replies_out) = replies();
         let reporting = host.metrics().begin(&module.name);
         let rate = module.rate();
         let caller = Caller::new(module, mailbox, outbox, reporting);
@@ -111,9 +109,14 @@ impl Requests {
 
     /// Reads and starts calls until the connection ends or breaks the protocol.
     pub(super) async fn read(mut self, mut input: Input) -> SessionEnd {
+        let mut taken: u32 = 0;
         let end = loop {
             if let Err(end) = self.read_one(&mut input).await {
                 break end;
+            }
+            taken = taken.wrapping_add(1);
+            if taken.is_multiple_of(FRAMES_A_TURN) {
+                tokio::task::yield_now().await;
             }
         };
         // It answers nothing any more.
@@ -127,9 +130,8 @@ impl Requests {
 
     async fn read_one(&mut self, input: &mut Input) -> Result<(), SessionEnd> {
         let Frame { body, admitted } = self.next_frame(input).await?;
-        let incoming = wire::decode_incoming(&body).map_err(SessionEnd::Violation)?;
         let bytes = body.len();
-        drop(body);
+        let incoming = self.decode(body).await?.map_err(SessionEnd::Violation)?;
         match incoming {
             Incoming::Answer(answer) => {
                 self.take_answer(answer).await;
@@ -140,10 +142,18 @@ impl Requests {
                 let error = ApiError::Unsupported { backend: HOST.to_owned(), reason };
                 let error = self.too_early(1).await.err().unwrap_or(error);
                 let place = self.admission.place().await?;
-                self.refuse(correlation_id, error, place).await
+                self.refuse(correlation_id, error, place)
             }
             Incoming::Request(request, within) => self.take_request(request, within, bytes, admitted).await,
         }
+    }
+
+    async fn decode(&self, body: Vec<u8>) -> Result<Result<Incoming, String>, SessionEnd> {
+        if body.len() <= DECODED_AT_ONCE {
+            return Ok(wire::decode_incoming(&body));
+        }
+        let decoded = self.host.work().spawn(async move { wire::decode_incoming(&body) }).await;
+        decoded.map_err(|error| SessionEnd::HostFault(error.to_string()))
     }
 
     async fn take_request(
@@ -156,7 +166,7 @@ impl Requests {
         let id = request.correlation_id;
         if let Err(error) = self.too_early(cost(&request.payload)).await {
             let place = self.admission.place().await?;
-            return self.refuse(id, error, place).await;
+            return self.refuse(id, error, place);
         }
         let (place, held) = match admitted {
             Some(Admitted { place, held }) => (place, Some(held)),
@@ -172,7 +182,7 @@ impl Requests {
             }
         };
         let Some(held) = held else {
-            return self.refuse(id, ApiError::RateLimited { retry_after_ms: RETRY_MS }, place).await;
+            return self.refuse(id, ApiError::RateLimited { retry_after_ms: RETRY_MS }, place);
         };
         self.start(Placed { request, within, place, held }).await
     }
@@ -221,39 +231,47 @@ impl Requests {
             None => Arc::clone(&self.caller),
         };
         let host = Arc::clone(&self.host);
-        let (replies, unread) = (self.replies.clone(), self.unread());
+        let unread = self.unread();
+        let size = reply_size(&request.payload);
         let mut call = Box::pin(async move {
             let RequestMessage { correlation_id, payload } = request;
             let Answer { result, large } = dispatch(&host, &caller, payload).await;
             drop(held);
             let frame = wire::encode_reply(correlation_id, result).map_err(|error| error.to_string())?;
-            // Fails only if the session has ended, and then nobody waits for it.
-            let large = large.map(|large| unread.wait(large));
-            let _ = replies.send(Reply { frame, _place: place, _large: large }).await;
-            Ok(())
+            Ok(Reply { frame, _place: place, _large: large.map(|large| unread.wait(large)) })
         });
+        if matches!(size, ReplySize::Large | ReplySize::TwiceLarge) {
+            let replies = self.replies.clone();
+            self.running.spawn_on(send(call, replies), self.host.work());
+            return Ok(());
+        }
         // Most calls are answered from memory: a task of their own would cost more than the answer.
         match poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
-            Poll::Ready(ended) => ended.map_err(SessionEnd::HostFault),
+            Poll::Ready(reply) => self.replies.put(reply.map_err(SessionEnd::HostFault)?),
             Poll::Pending => {
-                self.running.spawn(call);
-                Ok(())
+                self.running.spawn(send(call, self.replies.clone()));
             }
         }
+        Ok(())
     }
 
-    async fn refuse(
-        &mut self,
+    fn refuse(
+        &self,
         correlation_id: u64,
         error: ApiError,
         place: OwnedSemaphorePermit,
     ) -> Result<(), SessionEnd> {
-        let fault = |error: String| SessionEnd::HostFault(error);
-        let frame =
-            wire::encode_reply(correlation_id, Err(error)).map_err(|error| fault(error.to_string()))?;
-        let reply = Reply { frame, _place: place, _large: None };
-        self.replies.send(reply).await.map_err(|error| fault(error.to_string()))
+        let frame = wire::encode_reply(correlation_id, Err(error));
+        let frame = frame.map_err(|error| SessionEnd::HostFault(error.to_string()))?;
+        self.replies.put(Reply { frame, _place: place, _large: None });
+        Ok(())
     }
+}
+
+/// Makes a call in a task of its own.
+async fn send(call: impl Future<Output = Result<Reply, String>>, replies: ReplySender) -> Result<(), String> {
+    replies.send(call.await?);
+    Ok(())
 }
 
 /// What a call takes from the rate: one, and more for work that grows with it.

@@ -12,6 +12,7 @@ use cofferdam_control::{Ask, MAX_MODULES, Report, Restart, RosterEntry, Usage};
 use cofferdam_manifest::ModuleName;
 use cofferdam_protocol::{EventOrigin, EventPayload, EventType};
 use tokio::net::UnixStream;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
@@ -44,6 +45,8 @@ pub(crate) struct Supervisor {
     host: Arc<Host>,
     launcher: Launcher,
     reports: mpsc::Receiver<Received>,
+    /// Where sessions run.
+    runtime: Handle,
     sessions: JoinSet<SessionEnd>,
     session_of: HashMap<Id, (Start, AbortHandle)>,
     opened: mpsc::Sender<Start>,
@@ -66,13 +69,13 @@ enum Progress {
 }
 
 impl Supervisor {
-    /// A supervisor that has started nothing yet.
+    /// A supervisor that has started nothing yet, and will run sessions on `runtime`.
     pub(crate) fn new(
         roster: Vec<RosterEntry>,
         restart: Restart,
         host: Arc<Host>,
-        launcher: Launcher,
-        reports: mpsc::Receiver<Received>,
+        (launcher, reports): (Launcher, mpsc::Receiver<Received>),
+        runtime: Handle,
     ) -> Self {
         let mut modules = HashMap::new();
         let mut unusable = Vec::new();
@@ -95,6 +98,7 @@ impl Supervisor {
             host,
             launcher,
             reports,
+            runtime,
             sessions: JoinSet::new(),
             session_of: HashMap::new(),
             opened,
@@ -107,7 +111,8 @@ impl Supervisor {
     /// # Errors
     /// [`LinkError`] if the launcher cannot be asked, or says what makes no sense.
     pub(crate) async fn run(mut self) -> Result<(), LinkError> {
-        let mut usage = looks_at_usage();
+        let mut usage = at_intervals(every::USAGE);
+        let mut watch = at_intervals(every::WATCHED);
         self.launcher.ask(Ask::Ready)?;
         let mut begin = Vec::new();
         for (module, why) in std::mem::take(&mut self.unusable) {
@@ -123,11 +128,13 @@ impl Supervisor {
                     None => return Err(LinkError::LauncherGone),
                 },
                 Some((name, generation)) = self.opened_out.recv() => {
+                    self.host.watch().session(&name);
                     self.lifecycle.opened(Instant::now(), &name, generation)
                 }
                 Some(ended) = self.sessions.join_next_with_id() => self.session_ended(ended),
                 () = until(deadline) => self.lifecycle.tick(Instant::now()),
                 _ = usage.tick() => self.ask_for_usage()?,
+                _ = watch.tick(), if self.host.watch().is_on() => self.tell_watched()?,
             };
             progress = self.carry_out(actions)?;
         }
@@ -169,7 +176,10 @@ impl Supervisor {
 
     fn open_session(&mut self, start: Start, socket: OwnedFd) -> Vec<Action> {
         let Some(module) = self.modules.get(&start.0).map(Arc::clone) else { return Vec::new() };
-        let stream = match into_stream(socket) {
+        let entered = self.runtime.enter();
+        let stream = into_stream(socket);
+        drop(entered);
+        let stream = match stream {
             Ok(stream) => stream,
             Err(error) => {
                 let end = SessionEnd::HostFault(format!("its socket cannot be used: {error}"));
@@ -181,7 +191,7 @@ impl Supervisor {
             // The channel has room for every session there is.
             let _ = opened.try_send(told);
         });
-        let session = self.sessions.spawn(session);
+        let session = self.sessions.spawn_on(session, &self.runtime);
         self.session_of.insert(session.id(), (start, session));
         Vec::new()
     }
@@ -208,6 +218,7 @@ impl Supervisor {
         // It may have opened in the same moment.
         let mut actions = Vec::new();
         while let Ok((name, generation)) = self.opened_out.try_recv() {
+            self.host.watch().session(&name);
             actions.extend(self.lifecycle.opened(Instant::now(), &name, generation));
         }
         if let Some(((name, generation), _)) = self.session_of.remove(&id) {
@@ -220,6 +231,12 @@ impl Supervisor {
         for module in self.lifecycle.running() {
             self.launcher.ask(Ask::Usage { module: module.clone() })?;
         }
+        Ok(Vec::new())
+    }
+
+    /// Tells the launcher what the watched module has asked for, if there is one and it has.
+    fn tell_watched(&self) -> Result<Vec<Action>, LinkError> {
+        self.host.watch().news().map_or(Ok(()), |news| self.launcher.ask(news))?;
         Ok(Vec::new())
     }
 
@@ -266,6 +283,7 @@ impl Supervisor {
                 }
                 Action::Say(module, line) => tracing::info!(subject = %module, "{line}"),
                 Action::Finish => {
+                    self.tell_watched()?;
                     self.launcher.finish(Ask::Stopped)?;
                     return Ok(Progress::Finished);
                 }
@@ -313,15 +331,17 @@ fn published(name: &str) -> Result<EventType, String> {
     }
 }
 
+/// Must be called where the runtime is that the stream is for.
 fn into_stream(socket: OwnedFd) -> io::Result<UnixStream> {
     let stream = std::os::unix::net::UnixStream::from(socket);
     stream.set_nonblocking(true)?;
     UnixStream::from_std(stream)
 }
 
-fn looks_at_usage() -> Interval {
-    let first = Instant::now().checked_add(every::USAGE).unwrap_or_else(Instant::now);
-    let mut interval = interval_at(first, every::USAGE);
+/// Ticks first after the pause.
+fn at_intervals(pause: Duration) -> Interval {
+    let first = Instant::now().checked_add(pause).unwrap_or_else(Instant::now);
+    let mut interval = interval_at(first, pause);
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     interval
 }

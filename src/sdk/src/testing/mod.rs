@@ -267,6 +267,15 @@ impl TestHost {
         self.wait_for(&format!("a line of the log with {part:?}"), found).await
     }
 
+    /// Waits until the module has subscribed to this type: only then is it told of what happens.
+    ///
+    /// # Panics
+    /// If it has not after 20 seconds.
+    pub async fn subscribed(&self, event_type: EventType) {
+        let found = |host: &Self| host.state().is_subscribed(event_type).then_some(());
+        self.wait_for(&format!("a subscription to {event_type}"), found).await;
+    }
+
     /// The events that the module has published.
     #[must_use]
     pub fn published(&self) -> Vec<Published> {

@@ -134,7 +134,9 @@ impl State {
         self.cursor = self.cursor.saturating_add(1);
         let event = EventMessage::new(self.cursor, payload);
         for session in self.sessions.values() {
-            let unasked = event.event_type == EventType::NodeShutdown;
+            // Everybody is told of the end, and whoever wants events that it missed some.
+            let unasked = event.event_type == EventType::NodeShutdown
+                || event.event_type == EventType::EventsDropped && !session.subscribed.is_empty();
             if unasked || session.subscribed.contains(&event.event_type) {
                 // A module that does not read is disconnected at its next call.
                 let _full = session.outbound.try_send(ModuleMessage::Event(event.clone()));
@@ -147,6 +149,11 @@ impl State {
     pub(super) fn forget_events(&mut self) {
         self.events.clear();
         self.forgotten = self.cursor;
+    }
+
+    /// Whether a session has subscribed to this type.
+    pub(super) fn is_subscribed(&self, event_type: EventType) -> bool {
+        self.sessions.values().any(|session| session.subscribed.contains(&event_type))
     }
 
     /// Subscribes, sends again what came after a cursor, and gives the newest cursor.

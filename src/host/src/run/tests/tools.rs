@@ -94,6 +94,7 @@ async fn the_metrics_say_what_each_module_does() {
         "cofferdam_refusals_total{module=\"block-watch\"} 1\n",
         "cofferdam_up{module=\"block-watch\"} 1\n",
         "cofferdam_sessions_total{module=\"block-watch\"} 1\n",
+        "cofferdam_events_dropped_total{module=\"block-watch\"} 0\n",
         "cofferdam_modules 1\n",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::modules::Chain;
-use crate::session::outbox::MAX_OUTSTANDING;
+use crate::session::outbox::MAX_SHARED;
 
 /// What may happen to the invocations of one module.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ async fn play(steps: impl Iterator<Item = Step>) -> Result<(), TestCaseError> {
             }
             Step::Close => outbox.close(),
         }
-        prop_assert!(outbox.outstanding() <= MAX_OUTSTANDING);
+        prop_assert!(outbox.outstanding() <= MAX_SHARED);
     }
     let mut outcomes = 0;
     for pending in asked {
