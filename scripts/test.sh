@@ -17,6 +17,7 @@ esac
 check_build_tools
 check_machine
 command -v curl >/dev/null || fail "no curl, which tests call the interface with: on Debian, apt-get install curl"
+command -v patch >/dev/null || fail "no patch, which a test applies proposals with: on Debian, apt-get install patch"
 # The test program whose every test needs the node; elsewhere such a test has `regtest` in its name.
 node_tests=regtest_node
 if [ $with_node = yes ]; then

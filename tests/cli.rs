@@ -154,6 +154,21 @@ fn audit_as_json_is_json() {
 }
 
 #[test]
+fn audit_tells_the_hash_by_which_the_audit_log_names_the_profile_in_both_forms() {
+    let folder = installation("");
+    let page = |more: &[&str]| text(&tool(folder.path(), &[&["audit", "a"], more].concat()).stdout);
+    let hash = |page: &str| {
+        let behind = page.split("sha256 ").nth(1).unwrap();
+        behind.chars().take_while(char::is_ascii_hexdigit).collect::<String>()
+    };
+    let static_one = hash(&page(&[]));
+    assert_eq!(static_one.len(), 64);
+    let json = page(&["--json"]);
+    assert!(json.contains(&format!("\"profile_sha256\": \"{static_one}\"")), "{json}");
+    assert_ne!(hash(&page(&["--dynamic"])), static_one, "the control: it is of the profile");
+}
+
+#[test]
 fn the_config_that_is_printed_is_one_that_is_read() {
     let printed = text(&tool(Path::new("/"), &["config"]).stdout);
     let folder = installation(&printed);

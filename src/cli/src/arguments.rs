@@ -36,6 +36,10 @@ pub(crate) enum Command {
     Why(crate::why::Asked),
     /// Compare two manifests or pages: what the new one may do that the old one could not
     Diff(crate::diff::Asked),
+    /// Run a module watched, and propose the least capabilities and system calls that it used
+    Learn(crate::learn::Asked),
+    /// Show how modules differ from what the operator granted, and grant it
+    Grant(crate::grant::Asked),
     /// Find out by doing what this host can enforce, and say how to get what is missing
     Doctor(crate::doctor::Asked),
     /// Check or show the audit log

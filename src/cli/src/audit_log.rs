@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use cofferdam_audit::{Denial, Entry, Error, Hash, Reader, Record, Text, Verdict, Verified, verify};
+use cofferdam_audit::{Denial, Entry, Error, Hash, Reader, Record, Signer, Text, Verdict, Verified, verify};
 use cofferdam_installation::Installation;
 use serde_json::json;
 
@@ -137,16 +137,19 @@ fn sentence(record: &Record) -> String {
             format!("start of version {version}, config {config_sha256}")
         }
         Record::Stop { reason } => format!("stop: {reason}"),
-        Record::Launch { program_sha256, profile_sha256, layers, weakened_by, granted, .. } => {
+        Record::Launch {
+            program_sha256, profile_sha256, layers, weakened_by, granted, signed_by, ..
+        } => {
             let weakened = if weakened_by.is_empty() {
                 String::new()
             } else {
                 format!("; WEAKENED BY {}", list(weakened_by))
             };
             format!(
-                "launch; program {program_sha256}; profile {profile_sha256}; {}{weakened}; granted {}",
+                "launch; program {program_sha256}; profile {profile_sha256}; {}{weakened}; granted {}{}",
                 list(layers),
-                if granted.is_empty() { "nothing".to_owned() } else { list(granted) }
+                if granted.is_empty() { "nothing".to_owned() } else { list(granted) },
+                signed_by.as_ref().map(signed).unwrap_or_default()
             )
         }
         Record::Denial { what, .. } => format!("denied: {}", denial(what)),
@@ -156,7 +159,10 @@ fn sentence(record: &Record) -> String {
             format!("denied besides, too often to list: {}", counts.join(", "))
         }
         Record::Grant { added, removed, .. } => {
-            format!("grant: added {}; removed {}", list(added), list(removed))
+            let part = |what: &str, words: &[Text]| {
+                if words.is_empty() { String::new() } else { format!("; {what} {}", list(words)) }
+            };
+            format!("grant{}{}", part("added", added), part("removed", removed))
         }
         Record::Recovered { bytes, kept_in, .. } => {
             format!("the log ended in a torn line of {bytes} bytes, now in {kept_in}")
@@ -167,6 +173,11 @@ fn sentence(record: &Record) -> String {
         }
         Record::Unwritten { count } => format!("{count} records before this one could not be written"),
     }
+}
+
+fn signed(by: &Signer) -> String {
+    let Signer { name, key, comment } = by;
+    format!("; signed by {name} ({key}): {comment}")
 }
 
 fn denial(what: &Denial) -> String {

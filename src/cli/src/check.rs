@@ -10,6 +10,7 @@ use cofferdam_manifest::CapabilitySet;
 use cofferdam_policy::Tables;
 use cofferdam_policy::profile::{Linkage, Profile};
 
+use crate::admission::Standing;
 use crate::answer::{Answer, Outcome};
 use crate::prerequisites::{State, judge, look};
 use crate::{launch, program};
@@ -79,9 +80,12 @@ impl Report {
             let linkage = program::of_module(installed);
             let shown = linkage.as_ref().copied().unwrap_or(Linkage::Static);
             self.module(installed, &installation.profile(installed, shown, &tables));
-            if let Err(problem) = linkage {
-                let (why, fix) = problem.split_once("; ").unwrap_or((&problem, "build the module"));
-                self.wanting(name.as_str(), why, fix);
+            match linkage {
+                Err(problem) => {
+                    let (why, fix) = problem.split_once("; ").unwrap_or((&problem, "build the module"));
+                    self.wanting(name.as_str(), why, fix);
+                }
+                Ok(_) => self.standing(name.as_str(), &Standing::of(installed, installation)),
             }
         }
     }
@@ -107,6 +111,16 @@ impl Report {
         let settings: Vec<&str> = profile.environment.iter().map(|rule| rule.name.as_str()).collect();
         if !settings.is_empty() {
             self.line(&format!("      settings   {}", settings.join(", ")));
+        }
+    }
+
+    fn standing(&mut self, name: &str, standing: &Standing) {
+        match standing.does_not_start() {
+            None => self.line(&format!("      signed by  {}", standing.signer())),
+            Some(problem) => {
+                let (why, fix) = problem.rsplit_once("; ").unwrap_or((problem, "get the module anew"));
+                self.wanting(name, why, fix);
+            }
         }
     }
 

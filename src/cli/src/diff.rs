@@ -79,7 +79,7 @@ fn profile(path: &Path) -> anyhow::Result<Profile> {
 
 /// A difference with what it brings.
 #[derive(Debug, Serialize)]
-struct Explained {
+pub(crate) struct Explained {
     #[serde(flatten)]
     change: Change,
     /// What can go wrong when a hostile module has the capability.
@@ -90,7 +90,7 @@ struct Explained {
     calls: Vec<CallLine>,
 }
 
-fn explain(difference: Difference) -> Vec<Explained> {
+pub(crate) fn explain(difference: Difference) -> Vec<Explained> {
     let tables = Tables::builtin();
     let calls = catalog::call_lines();
     let explained = |change: Change| {
@@ -126,6 +126,16 @@ fn json(explained: &[Explained], outcome: Outcome) -> anyhow::Result<String> {
 }
 
 fn text(explained: &[Explained], outcome: Outcome) -> String {
+    let last = match (explained.is_empty(), outcome) {
+        (true, _) => "diff: nothing differs",
+        (false, Outcome::Good) => "diff: nothing more is allowed",
+        (false, Outcome::Wanting) => "diff: more is allowed",
+    };
+    in_words(explained) + last + "\n"
+}
+
+/// What differs, for people: what is more, what is less, what is neither.
+pub(crate) fn in_words(explained: &[Explained]) -> String {
     let mut text = String::new();
     for (direction, title) in [
         (Direction::More, "MAY DO NOW, AND COULD NOT BEFORE"),
@@ -134,13 +144,6 @@ fn text(explained: &[Explained], outcome: Outcome) -> String {
     ] {
         part(&mut text, title, explained.iter().filter(|explained| explained.change.direction == direction));
     }
-    let last = match (explained.is_empty(), outcome) {
-        (true, _) => "diff: nothing differs",
-        (false, Outcome::Good) => "diff: nothing more is allowed",
-        (false, Outcome::Wanting) => "diff: more is allowed",
-    };
-    text.push_str(last);
-    text.push('\n');
     text
 }
 
@@ -187,7 +190,7 @@ fn lines(explained: &Explained) -> String {
     let mut lines = escape(&format!("    {what}: {values}"));
     lines.push('\n');
     for call in &explained.calls {
-        lines.push_str(&format!("      {:<22}{}\n", call.name, call.summary));
+        lines.push_str(&format!("      {:<31}{}\n", call.name, call.summary));
     }
     if let Some(risk) = &explained.risk {
         lines.push_str(&format!("      risk: {risk}\n"));

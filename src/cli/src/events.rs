@@ -1,5 +1,6 @@
 //! `cofferdam events`: every event type, and where its events come from with the node and the modules of a config, or
-//! why none will come. It never asks a node or a module: what it says follows from the config and the manifests.
+//! why none will come. It never asks a node or a module: what it says follows from the config, the manifests and the
+//! operator's grants.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use cofferdam_policy::profile::Linkage;
 use cofferdam_protocol::{Availability, EventAvailability, EventOrigin, EventType};
 use serde_json::{Value, json};
 
+use crate::admission::Standing;
 use crate::answer::Answer;
 
 /// The config, where none is named.
@@ -32,20 +34,28 @@ pub(crate) struct Asked {
 /// The modules that are granted to publish a type, by its name.
 type Publishers = BTreeMap<String, Vec<String>>;
 
+/// Who publishes, and who would if it started.
+#[derive(Default)]
+struct Modules {
+    publishers: Publishers,
+    /// Why modules that ask to publish do not start, one sentence each.
+    absent: Vec<String>,
+}
+
 pub(crate) fn events(asked: &Asked) -> anyhow::Result<Answer> {
     let here = Path::new(CONFIG);
     let config = asked.config.as_deref().or_else(|| here.is_file().then_some(here));
-    let (backend, publishers) = match config {
+    let (backend, modules) = match config {
         Some(config) => {
             let installation = Installation::read(config)?;
-            let publishers = publishers(&installation);
-            (installation.config.node, publishers)
+            let modules = modules(&installation);
+            (installation.config.node, modules)
         }
-        None => (Backend::default(), Publishers::new()),
+        None => (Backend::default(), Modules::default()),
     };
-    let by = |event: EventType| publishers.get(event.as_str()).cloned().unwrap_or_default();
+    let by = |event: EventType| modules.publishers.get(event.as_str()).cloned().unwrap_or_default();
     let matrix = event_matrix(origins(&backend), by);
-    Ok(Answer::good(if asked.json { in_json(&matrix) } else { in_text(&backend, &matrix) }))
+    Ok(Answer::good(if asked.json { in_json(&matrix) } else { in_text(&backend, &matrix, &modules.absent) }))
 }
 
 fn origins(backend: &Backend) -> Origins {
@@ -56,15 +66,22 @@ fn origins(backend: &Backend) -> Origins {
     }
 }
 
-fn publishers(installation: &Installation) -> Publishers {
-    let (tables, mut publishers) = (Tables::builtin(), Publishers::new());
+fn modules(installation: &Installation) -> Modules {
+    let (tables, mut modules) = (Tables::builtin(), Modules::default());
     for (name, installed) in &installation.modules {
         let profile = installation.profile(installed, Linkage::Static, &tables);
+        if profile.publishes.is_empty() {
+            continue;
+        }
+        if let Some(why) = Standing::of(installed, installation).does_not_start() {
+            modules.absent.push(format!("{name} publishes nothing, as it does not start: {why}"));
+            continue;
+        }
         for event in &profile.publishes {
-            publishers.entry(event.as_str().to_owned()).or_default().push(name.to_string());
+            modules.publishers.entry(event.as_str().to_owned()).or_default().push(name.to_string());
         }
     }
-    publishers
+    modules
 }
 
 fn in_json(matrix: &[EventAvailability]) -> String {
@@ -85,7 +102,7 @@ fn in_json(matrix: &[EventAvailability]) -> String {
     format!("{:#}\n", Value::Array(matrix.iter().map(row).collect()))
 }
 
-fn in_text(backend: &Backend, matrix: &[EventAvailability]) -> String {
+fn in_text(backend: &Backend, matrix: &[EventAvailability], absent: &[String]) -> String {
     let node = match backend {
         Backend::Embedded(_) => "the development chain, which is not Bitcoin".to_owned(),
         Backend::Bitcoind(node) => {
@@ -103,6 +120,9 @@ fn in_text(backend: &Backend, matrix: &[EventAvailability]) -> String {
             "",
             event.doc()
         ));
+    }
+    for why in absent {
+        text.push_str(&format!("\nnote: {why}\n"));
     }
     text
 }
@@ -160,11 +180,19 @@ mod tests {
     fn told(config: &str, json: bool) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cofferdam.toml");
-        fs::write(&path, config).unwrap();
+        fs::write(&path, format!("{config}[signatures]\nunsigned = [\"payer\"]\n")).unwrap();
         let module = folder.path().join("modules/payer");
         fs::create_dir_all(&module).unwrap();
         fs::write(module.join("module.toml"), MODULE).unwrap();
         fs::write(module.join("payer"), "").unwrap();
+        let hash = cofferdam_signature::FileHash::of;
+        let lock = format!(
+            "format = 1\n[modules.payer]\nversion = \"1.0.0\"\nmanifest_sha256 = \"{}\"\nprogram_sha256 = \"{}\"\n\
+             capabilities = [\"publish_events\"]\npublish_events = [\"PaymentSettled\"]\n",
+            hash(MODULE.as_bytes()),
+            hash(b"")
+        );
+        fs::write(folder.path().join("grants.lock"), lock).unwrap();
         events(&Asked { config: Some(path), json }).unwrap().text
     }
 
@@ -209,5 +237,16 @@ mod tests {
         let withheld = "[modules.grants]\npayer = []\n";
         assert_eq!(sources(withheld)["PaymentSettled"].0, "unavailable");
         assert_eq!(sources("")["PaymentFailed"].0, "unavailable");
+    }
+
+    #[test]
+    fn a_module_that_does_not_start_publishes_nothing_and_the_reason_is_told() {
+        let unsigned = "grants_file = \"other.lock\"\n";
+        assert_eq!(sources(unsigned)["PaymentSettled"].0, "unavailable");
+        let told = told(unsigned, false);
+        assert!(
+            told.contains("note: payer publishes nothing, as it does not start: payer is not granted"),
+            "{told}"
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! The operator's tool: run, check, audit; and, started by the launcher, the core itself.
 //!
-//! It explains and it starts the launcher. It never confines, decides or grants anything: what `check` and
-//! `audit` show is derived by the code that the launcher uses, and nothing here changes a file.
+//! It explains and it starts the launcher. It never confines or decides anything: what `check` and
+//! `audit` show is derived by the code that the launcher uses. Only `grant` changes a file: the operator's lock file, and
+//! only when told yes.
 
 #![forbid(unsafe_code)]
 
+mod admission;
 mod answer;
 mod arguments;
 mod audit;
@@ -16,7 +18,9 @@ mod diff;
 mod doctor;
 mod events;
 mod facts;
+mod grant;
 mod launch;
+mod learn;
 mod prerequisites;
 mod program;
 mod verify;
@@ -38,8 +42,9 @@ pub use audit::{Subject, page};
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Arguments::parse_from(arguments).command;
-    // Status 1 says that more is allowed; an error must not.
-    let on_error = if matches!(command, Command::Diff(_)) { ExitCode::from(2) } else { ExitCode::FAILURE };
+    // Status 1 says that more is allowed, or less is needed; an error must not.
+    let says_something = matches!(command, Command::Diff(_) | Command::Grant(_) | Command::Learn(_));
+    let on_error = if says_something { ExitCode::from(2) } else { ExitCode::FAILURE };
     let answered = match command {
         Command::Core => return core(),
         Command::Run(place) => launch::launch(&place.config),
@@ -50,6 +55,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Events(asked) => events::events(&asked),
         Command::Why(asked) => why::why(&asked),
         Command::Diff(asked) => diff::diff(&asked),
+        Command::Grant(asked) => grant::grant(&asked),
+        Command::Learn(asked) => learn::learn(&asked),
         Command::Doctor(asked) => doctor::doctor(&asked),
         Command::AuditLog(asked) => audit_log::audit_log(&asked),
     };

@@ -11,9 +11,11 @@ use std::collections::VecDeque;
 use clap::Args;
 use cofferdam_audit::{Entry, Reader, Record};
 use cofferdam_installation::Installation;
+use cofferdam_manifest::ModuleName;
 use cofferdam_policy::Tables;
 use serde::Serialize;
 
+use crate::admission::Standing;
 use crate::answer::{Answer, Outcome};
 use crate::arguments::{Form, Place};
 use crate::audit_log::concerns;
@@ -46,6 +48,8 @@ struct Report {
     denials: Vec<Explanation>,
     /// Denials that were counted and not written one by one.
     suppressed: u64,
+    /// Why it does not start as it is, if it does not.
+    does_not_start: Option<String>,
     /// How it last ended, if it has.
     last_end: Option<String>,
 }
@@ -56,8 +60,13 @@ pub(crate) fn why(asked: &Asked) -> anyhow::Result<Answer> {
     let subject = Subject::find(&asked.module, &installation, &tables, &asked.place.config);
     let path = cofferdam_audit::location(&installation.config.state_dir);
     let mut last: VecDeque<Entry> = VecDeque::new();
-    let mut report =
-        Report { module: asked.module.clone(), denials: Vec::new(), suppressed: 0, last_end: None };
+    let mut report = Report {
+        module: asked.module.clone(),
+        denials: Vec::new(),
+        suppressed: 0,
+        does_not_start: does_not_start(&asked.module, &installation),
+        last_end: None,
+    };
     let mut outcome = Outcome::Good;
     for entry in Reader::open(&path)? {
         match entry {
@@ -72,6 +81,12 @@ pub(crate) fn why(asked: &Asked) -> anyhow::Result<Answer> {
     report.denials = last.iter().filter_map(|entry| subject.explain(entry)).collect();
     let text = if asked.form.json { serde_json::to_string_pretty(&report)? + "\n" } else { text(&report) };
     Ok(Answer { text, outcome })
+}
+
+/// Why an installed module would not start now: it is not signed, not granted, or its program is not there.
+fn does_not_start(module: &str, installation: &Installation) -> Option<String> {
+    let installed = installation.modules.get(&ModuleName::new(module).ok()?)?;
+    Standing::of(installed, installation).does_not_start().map(str::to_owned)
 }
 
 fn take(entry: Entry, keep: usize, last: &mut VecDeque<Entry>, report: &mut Report) {
@@ -116,6 +131,9 @@ fn text(report: &Report) -> String {
             text.push_str(&format!("  {:<12} in {}:\n", "", addition.file));
             addition.lines.iter().for_each(|line| text.push_str(&format!("  {:<12}     {line}\n", "")));
         }
+        if let Some(command) = &denial.run {
+            text.push_str(&format!("  {:<12}     {command}\n", ""));
+        }
         if let Some(risk) = &denial.risk {
             text.push_str(&format!("  {:<12} {risk}\n", "the risk"));
         }
@@ -126,6 +144,9 @@ fn text(report: &Report) -> String {
     }
     if report.suppressed > 0 {
         text.push_str(&format!("{} more denials were counted, too often to list\n", report.suppressed));
+    }
+    if let Some(why) = &report.does_not_start {
+        text.push_str(&format!("it does not start as it is: {why}\n"));
     }
     if let Some(end) = &report.last_end {
         text.push_str(&format!("it last ended {end}\n"));

@@ -8,6 +8,7 @@
 //! keeps the boundaries. A descriptor travels beside the message that speaks of it (`SCM_RIGHTS`).
 
 mod roster;
+mod watched;
 
 use cofferdam_manifest::ModuleName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 pub use roster::{
     CoreLimits, CoreSettings, Interface, NodeSettings, Restart, RosterEntry, RpcCredentials, Secret,
 };
+pub use watched::{Met, Watched};
 
 /// The longest datagram either side sends or accepts, in bytes. The largest message is the roster; at
 /// [`MAX_MODULES`] modules with every capability it stays under half of this.
@@ -60,11 +62,19 @@ pub enum Ask {
         /// How many more refusals this one stands for.
         more: u64,
     },
+    /// What the watched module has asked for since this core began; a later one replaces the earlier.
+    Watched {
+        /// The module that [`CoreSettings::watched`] names.
+        module: ModuleName,
+        /// What it did.
+        watched: Watched,
+    },
     /// Every session has ended; the launcher may end what still runs and stop.
     Stopped,
 }
 
 /// What the launcher reports.
+#[expect(clippy::large_enum_variant, reason = "the roster is sent once to each core, and no report is kept")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Report {
@@ -278,7 +288,7 @@ mod tests {
             modules: (0..MAX_MODULES).map(entry).collect(),
             node: NodeSettings::Embedded { block_interval_ms: 1000 },
             restart: Restart::OnFailure,
-            settings: CoreSettings { interface: None, lightning: None, redact_peers: true },
+            settings: CoreSettings { interface: None, lightning: None, redact_peers: true, watched: None },
         };
         let bytes = encode(&report).unwrap();
         assert!(bytes.len() < MAX_MESSAGE_BYTES / 2 + MAX_MESSAGE_BYTES / 4, "{}", bytes.len());

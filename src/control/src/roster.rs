@@ -53,6 +53,8 @@ pub struct CoreSettings {
     pub lightning: Option<ModuleName>,
     /// Whether modules are not told the addresses of the node's peers.
     pub redact_peers: bool,
+    /// The module of which the core tells what it asks for (`cofferdam learn`). None in every other run.
+    pub watched: Option<ModuleName>,
 }
 
 /// The interface for operators' tools: JSON-RPC and metrics over HTTP.

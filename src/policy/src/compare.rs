@@ -231,7 +231,7 @@ fn subject(changes: &mut Changes, old: &Profile, new: &Profile) {
 
 /// What may be done below each directory, one right an entry.
 fn files(profile: &Profile) -> BTreeMap<String, String> {
-    let directories = std::iter::once(&profile.data).chain(&profile.module_files).chain(&profile.libraries);
+    let directories = profile.directories();
     let rights = |rule: &DirectoryRule| -> &[&str] {
         match rule.access {
             Access::ReadWrite => &["read", "write, create, remove and rename"],
@@ -262,6 +262,7 @@ fn limits(changes: &mut Changes, old: &Profile, new: &Profile) {
     changes.limit("memory_bytes", memory, memory_after);
     let small = |limit: &Limit<u32>| Some(u64::from(limit.value));
     changes.limit("cpu_percent", small(&before.cpu_percent), small(&after.cpu_percent));
+    changes.limit("cpu_weight", small(&before.cpu_weight), small(&after.cpu_weight));
     changes.limit("tasks", small(&before.tasks), small(&after.tasks));
     let [before, after] = [old, new].map(resources);
     for resource in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {

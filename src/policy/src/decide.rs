@@ -1,7 +1,12 @@
 //! What a system call policy decides about one call: the reference by which the launcher's BPF compiler is
 //! tested. It never runs in a confined process; the compiled filter does.
 
+use std::collections::BTreeSet;
+
 use crate::profile::{Clause, Condition, SyscallPolicy, Verdict};
+
+/// Who refuses a call that the policy allows, and where that is written.
+const REFUSED: (&str, &str) = ("refused by the operator's config", "cofferdam.toml: modules.refuse_calls");
 
 impl SyscallPolicy {
     /// What happens to the call with this number and these arguments, as the kernel gets them in registers.
@@ -11,6 +16,30 @@ impl SyscallPolicy {
             .get(&number)
             .and_then(|rules| rules.clauses.iter().find(|clause| clause.applies(arguments)))
             .map_or(self.otherwise, |clause| clause.verdict)
+    }
+
+    /// The policy that refuses the calls of these names too. Whatever it refused before is refused as before, and what
+    /// it allowed meets what happens to a call that nobody thought of.
+    #[must_use]
+    pub fn without(&self, names: &BTreeSet<String>) -> Self {
+        let mut narrower = self.clone();
+        for rules in narrower.rules.values_mut().filter(|rules| names.contains(&rules.name)) {
+            let before = rules.clauses.len();
+            rules.clauses.retain(|clause| clause.verdict != Verdict::Allow);
+            let decides_all = rules.clauses.last().is_some_and(|clause| clause.when.is_empty());
+            if rules.clauses.len() < before && !decides_all {
+                let (why, file) = (REFUSED.0.to_owned(), REFUSED.1.to_owned());
+                rules.clauses.push(Clause { when: Vec::new(), verdict: self.otherwise, why, file });
+            }
+        }
+        narrower
+    }
+
+    /// The names of the calls that are allowed, at least with some arguments.
+    pub fn allowed_names(&self) -> impl Iterator<Item = &str> {
+        let allows = |clause: &Clause| clause.verdict == Verdict::Allow;
+        let allowed = self.rules.values().filter(move |rules| rules.clauses.iter().any(allows));
+        allowed.map(|rules| rules.name.as_str())
     }
 }
 
@@ -72,6 +101,25 @@ mod tests {
         assert_eq!(policy.decide(7, &[0x101, 0, 0, 0, 0, 0x12]), Verdict::Allow);
         assert_eq!(policy.decide(7, &[0x101, 0, 0, 0, 0, 3]), Verdict::Kill);
         assert_eq!(policy.decide(7, &[2, 0, 0, 0, 0, 2]), Verdict::Quiet(Errno::NoSys));
+    }
+
+    #[test]
+    fn a_call_that_is_refused_besides_loses_what_allowed_it_and_nothing_else() {
+        let quiet = Verdict::Quiet(Errno::NoSys);
+        let whole = policy(vec![
+            clause(vec![condition(0, u32::MAX, 1)], Verdict::Allow),
+            clause(vec![condition(0, u32::MAX, 2)], Verdict::Kill),
+        ]);
+        let narrower = whole.without(&["poll".to_owned()].into());
+        let meets = |policy: &SyscallPolicy, first| policy.decide(7, &[first, 0, 0, 0, 0, 0]);
+        assert_eq!(meets(&whole, 1), Verdict::Allow);
+        assert_eq!(meets(&narrower, 1), Verdict::Refuse(Errno::Perm));
+        assert_eq!((meets(&narrower, 2), narrower.allowed_names().count()), (Verdict::Kill, 0));
+        assert!(narrower.rules[&7].clauses.last().unwrap().why.contains("operator"));
+        let falls_back =
+            policy(vec![clause(vec![condition(0, u32::MAX, 1)], Verdict::Allow), clause(vec![], quiet)]);
+        assert_eq!(meets(&falls_back.without(&["poll".to_owned()].into()), 1), quiet);
+        assert_eq!(whole.without(&["read".to_owned()].into()), whole);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! away, fewer never add anything, and nothing a module declares changes its walls: only what it may ask.
 
 use crate::profile::{
-    CoreLimits, DirectoryRule, EnvironmentRule, InterfaceRule, Limit, Limits, Linkage, Namespace,
-    NamespaceRule, Network, Profile, Resource, RlimitRule, Subject, SyscallPolicy, Weakening,
+    CoreLimits, DirectoryRule, EnvironmentRule, InterfaceRule, Limit, Limits, Linkage, ModuleFilesRule,
+    Namespace, NamespaceRule, Network, Profile, Resource, RlimitRule, Subject, SyscallPolicy, Weakening,
 };
 use crate::tables::{CoreReach, Reach, Tables, Template};
 use cofferdam_manifest::{Capability, CapabilitySet, ConfigKey, EventName, Manifest, ModuleName};
@@ -64,6 +64,8 @@ pub struct Decisions {
     pub grants: Grants,
     /// The event types it may publish of those it declares; `None`: all of these.
     pub publishes: Option<BTreeSet<EventName>>,
+    /// System calls that it is refused, by name, though the policy allows them. Those that it does not are no matter.
+    pub refuse_calls: BTreeSet<String>,
     /// Its limits.
     pub overrides: Overrides,
     /// Its settings, which become `MODULE_CONFIG_<KEY>`.
@@ -107,7 +109,7 @@ pub fn derive(manifest: &Manifest, decisions: &Decisions, linkage: Linkage, tabl
         network: Network::None { why: why.clone() },
         interface: None,
         module_files: Vec::new(),
-        syscalls: tables.calls.module(linkage),
+        syscalls: &tables.calls.module(linkage).without(&decisions.refuse_calls),
         publishes: publishes(manifest, &granted, decisions.publishes.as_ref()),
         withheld: declared.difference(&granted),
         granted,
@@ -137,8 +139,10 @@ pub fn derive_core(needs: &CoreNeeds, linkage: Linkage, tables: &Tables) -> Prof
         files: !needs.files_of.is_empty() && tables.core.module_files.is_some(),
     };
     let module_files = tables.core.module_files.iter().flat_map(|rule| {
-        let below =
-            |name: &ModuleName| DirectoryRule { inside: format!("{}/{name}", rule.inside), ..rule.clone() };
+        let below = |module: &ModuleName| ModuleFilesRule {
+            module: module.clone(),
+            directory: DirectoryRule { inside: format!("{}/{module}", rule.inside), ..rule.clone() },
+        };
         needs.files_of.iter().map(below)
     });
     let mut template = tables.core.clone();
@@ -169,7 +173,7 @@ struct Parts<'p> {
     extra_namespace: Option<NamespaceRule>,
     network: Network,
     interface: Option<InterfaceRule>,
-    module_files: Vec<DirectoryRule>,
+    module_files: Vec<ModuleFilesRule>,
     syscalls: &'p SyscallPolicy,
     granted: CapabilitySet,
     withheld: CapabilitySet,
@@ -256,6 +260,7 @@ fn limits(policy: &Limits, overrides: &Overrides) -> Limits {
     Limits {
         memory_bytes: limit(&policy.memory_bytes, overrides.memory_bytes),
         cpu_percent: limit(&policy.cpu_percent, overrides.cpu_percent),
+        cpu_weight: policy.cpu_weight.clone(),
         tasks: limit(&policy.tasks, overrides.tasks),
     }
 }

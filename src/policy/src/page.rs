@@ -47,6 +47,13 @@ pub fn render_json(profile: &Profile, calls: &[CallLine], events: &[String]) -> 
     serde_json::to_string_pretty(&Page { profile, may_call, may_hear }).expect("a profile is plain data")
 }
 
+/// What the hash of a profile is taken of, where one is printed or recorded: the profile as [`render_json`] writes it,
+/// without a call or an event, which are the core's and not the profile's.
+#[must_use]
+pub fn canonical(profile: &Profile) -> String {
+    render_json(profile, &[], &[])
+}
+
 /// The profile in a page that [`render_json`] has made.
 ///
 /// # Errors
@@ -155,7 +162,7 @@ fn may_hear(layout: &mut Layout, profile: &Profile, events: &[String]) {
 
 fn files(layout: &mut Layout, profile: &Profile) {
     layout.section("FILES");
-    for rule in std::iter::once(&profile.data).chain(&profile.module_files).chain(&profile.libraries) {
+    for rule in profile.directories() {
         let access = match rule.access {
             Access::ReadWrite => "read, write, create, remove, rename; nothing in it can be executed",
             Access::ReadExecute => "read and execute; nothing in it can be written",
@@ -182,7 +189,14 @@ fn network(layout: &mut Layout, profile: &Profile) {
         }
     }
     if let Some(interface) = &profile.interface {
-        layout.hanging(2, "accepts", 14, &format!("connections to {}", interface.address));
+        let accepts = match interface.address.port() {
+            0 => format!(
+                "connections to {}, on a port that the kernel chooses at each start",
+                interface.address.ip()
+            ),
+            _ => format!("connections to {}", interface.address),
+        };
+        layout.hanging(2, "accepts", 14, &accepts);
         layout.paragraph(14, &interface.why);
     }
 }
@@ -209,6 +223,7 @@ fn limits(layout: &mut Layout, profile: &Profile) {
     let tasks = format!("{} threads", limits.tasks.value);
     limit(layout, "memory", &memory, &limits.memory_bytes.why);
     limit(layout, "processor", &processor, &limits.cpu_percent.why);
+    limit(layout, "weight", &limits.cpu_weight.value.to_string(), &limits.cpu_weight.why);
     limit(layout, "tasks", &tasks, &limits.tasks.why);
     for rule in &profile.rlimits {
         let (name, value) = resource(rule);

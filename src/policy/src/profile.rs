@@ -34,7 +34,7 @@ pub struct Profile {
     /// The one directory it may write.
     pub data: DirectoryRule,
     /// Data directories of modules that the core reads and writes for them; only the core has any.
-    pub module_files: Vec<DirectoryRule>,
+    pub module_files: Vec<ModuleFilesRule>,
     /// Directories it may read and execute from; empty for a static program.
     pub libraries: Vec<DirectoryRule>,
     /// What it may reach over the network.
@@ -174,6 +174,16 @@ pub struct DirectoryRule {
     pub why: String,
 }
 
+/// The data directory of a module, which the core reads and writes for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleFilesRule {
+    /// The module.
+    pub module: ModuleName,
+    /// The directory, as the core sees it.
+    pub directory: DirectoryRule,
+}
+
 /// A socket on which it accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -185,6 +195,12 @@ pub struct InterfaceRule {
 }
 
 impl Profile {
+    /// The directories that it may use: its own, those of modules, and those with libraries.
+    pub fn directories(&self) -> impl Iterator<Item = &DirectoryRule> {
+        let of_modules = self.module_files.iter().map(|files| &files.directory);
+        std::iter::once(&self.data).chain(of_modules).chain(&self.libraries)
+    }
+
     /// The quota of its database, if it may have one.
     #[must_use]
     pub fn database_bytes(&self) -> Option<u64> {

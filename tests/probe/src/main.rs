@@ -1,6 +1,7 @@
 //! A module for tests: says what it was started with, then does what `MODULE_CONFIG_ACT` tells it. It never
 //! looks at what it did not get from the launcher.
 
+mod calls;
 mod garbage;
 mod listen;
 mod obey;
@@ -25,6 +26,14 @@ fn main() -> ExitCode {
         "exit" => ExitCode::from(7),
         "abort" => std::process::abort(),
         "flood" => flood(),
+        "lock" => {
+            calls::lock();
+            run(serve(Stop::Obey))
+        }
+        "call-for-ever" => {
+            calls::for_ever();
+            run(serve(Stop::Obey))
+        }
         "ignore-shutdown" => run(serve(Stop::Ignore)),
         "events" => run(listen::to_events(listen::LIFECYCLE)),
         "chain" => run(listen::to_events(listen::CHAIN)),

@@ -112,6 +112,7 @@ const TRIED: &[(&str, Weight, &str)] = &[
     ("state_dir_lasts", Advice, "keeping the audit log and the modules' databases"),
     ("data_dir", Needed, "the modules' own files"),
     ("data_dir_lasts", Advice, "keeping the modules' own files"),
+    ("room", Advice, "room for the audit log, and for every launch, whatever modules keep"),
 ];
 
 /// What only root has.

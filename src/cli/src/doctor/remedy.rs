@@ -67,6 +67,10 @@ fn usual(name: &str) -> &'static str {
         "state_dir" => "set state_dir to a folder that this user may write, on a local file system",
         "data_dir" => "set modules.data_dir to a folder that this user may write, on a local file system",
         "state_dir_lasts" => "set state_dir to a folder on a disk, such as /var/lib/cofferdam",
+        "room" => {
+            "set modules.data_dir to a file system of its own (or one with a project quota), make room, or lower \
+             storage_bytes and file_bytes under [modules.limits.<module>]"
+        }
         "data_dir_lasts" => "set modules.data_dir to a folder on a disk, such as /var/lib/cofferdam/data",
         "kernel.yama.ptrace_scope" => "sysctl kernel.yama.ptrace_scope=1",
         "kernel.unprivileged_bpf_disabled" => "sysctl kernel.unprivileged_bpf_disabled=1",

@@ -23,6 +23,7 @@ pub(super) fn compare(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
     exactly(verdict, "namespace ", &namespaces(claimed), facts);
     interfaces(verdict, claimed, facts);
     limits(verdict, claimed, facts);
+    exactly(verdict, "cgroup ", &cgroup(claimed), facts);
     rights(verdict, facts);
 }
 
@@ -55,7 +56,7 @@ fn namespaces(claimed: &Profile) -> BTreeMap<String, String> {
 }
 
 fn directories(claimed: &Profile) -> impl Iterator<Item = &DirectoryRule> {
-    std::iter::once(&claimed.data).chain(&claimed.module_files).chain(&claimed.libraries)
+    claimed.directories()
 }
 
 /// The root, and one mount for each directory, each with its options.
@@ -139,6 +140,25 @@ fn limits(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
         let found = found.as_deref().map_err(String::as_str);
         verdict.compare(format!("limit {name}"), &value, if holds { Ok(&value) } else { found });
     }
+}
+
+/// The limits of its cgroup; none where the page says that it may be missing.
+fn cgroup(claimed: &Profile) -> BTreeMap<String, String> {
+    /// The kernel keeps whole pages, and the launcher rounds down.
+    const PAGE_BYTES: u64 = 4096;
+    if claimed.weakened_by.iter().any(|weakening| weakening.layer == "cgroup") {
+        return BTreeMap::new();
+    }
+    let limits = &claimed.limits;
+    let memory = limits.memory_bytes.value / PAGE_BYTES * PAGE_BYTES;
+    [
+        ("memory_bytes", memory),
+        ("cpu_percent", u64::from(limits.cpu_percent.value)),
+        ("cpu_weight", u64::from(limits.cpu_weight.value)),
+        ("tasks", u64::from(limits.tasks.value)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_string()))
+    .into()
 }
 
 /// The names of proc_pid_limits(5).

@@ -38,6 +38,12 @@ fn honest(profile: &Profile) -> Facts {
     for namespace in ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"] {
         facts = facts.with(&format!("namespace {namespace}"), Ok("own"));
     }
+    let limits = &profile.limits;
+    facts = facts
+        .with("cgroup memory_bytes", Ok(&limits.memory_bytes.value.to_string()))
+        .with("cgroup cpu_percent", Ok(&limits.cpu_percent.value.to_string()))
+        .with("cgroup cpu_weight", Ok(&limits.cpu_weight.value.to_string()))
+        .with("cgroup tasks", Ok(&limits.tasks.value.to_string()));
     let none = "0000000000000000";
     for (name, value) in [("NoNewPrivs", "1"), ("Seccomp", "2"), ("Uid", "7 7 7 7"), ("Gid", "7 7 7 7")] {
         facts = facts.with(&format!("status {name}"), Ok(value));
@@ -77,6 +83,13 @@ fn call(number: i32) -> String {
 fn a_sandbox_that_is_what_its_page_says_has_no_difference() {
     let page = page();
     assert_eq!(judge(&page, &honest(&page)).differences, []);
+}
+
+#[test]
+fn a_limit_of_the_cgroup_that_is_not_the_pages_is_found() {
+    for name in ["cgroup memory_bytes", "cgroup cpu_percent", "cgroup cpu_weight", "cgroup tasks"] {
+        assert_eq!(differing(name, Ok("7")), [name]);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cofferdam_audit::{Argument, Denial, Entry, Limit, Record, Text, Verdict};
-use cofferdam_installation::{Installation, Installed};
+use cofferdam_installation::{Installation, Installed, grant_command};
 use cofferdam_manifest::{Capability, ModuleName};
 use cofferdam_policy::Tables;
 use cofferdam_policy::profile::{Linkage, Profile};
@@ -29,6 +29,8 @@ pub(super) struct Explanation {
     pub(super) to_allow: String,
     /// The lines to write for that.
     pub(super) add: Vec<Addition>,
+    /// The command to run then.
+    pub(super) run: Option<String>,
     /// What can go wrong then.
     pub(super) risk: Option<String>,
 }
@@ -92,6 +94,7 @@ impl<'s> Subject<'s> {
             because: None,
             to_allow: NO_SWITCH.to_owned(),
             add: Vec::new(),
+            run: None,
             risk: None,
         };
         Some(match what {
@@ -114,12 +117,27 @@ impl<'s> Subject<'s> {
         let because = note.map(|note| format!("{wanted} lets a module {}; {}", wanted.summary(), note.why));
         let risk = note.map(|note| note.risk.clone());
         let add = self.grant(wanted);
-        let to_allow = match (self.installed, add.is_empty()) {
-            (None, _) => "it is not installed now: its manifest must declare the capability".to_owned(),
-            (Some(_), true) => format!("{wanted} is granted now; it counts from the next start on"),
-            (Some(_), false) => "write this, and start again:".to_owned(),
+        let run = self.command(wanted);
+        let to_allow = match (self.installed, add.is_empty(), run.is_some()) {
+            (None, ..) => "it is not installed now: its manifest must declare the capability".to_owned(),
+            (Some(_), true, false) => format!("{wanted} is granted now; it counts from the next start on"),
+            (Some(_), true, true) => "run this, and start again:".to_owned(),
+            (Some(_), false, false) => "write this, and start again:".to_owned(),
+            (Some(_), false, true) => "write this, run the command, and start again:".to_owned(),
         };
-        Explanation { tried, refused_by, because, to_allow, add, risk, ..blank }
+        Explanation { tried, refused_by, because, to_allow, add, run, risk, ..blank }
+    }
+
+    /// What the operator runs to grant what is asked for, or will be asked for when the manifest says so.
+    fn command(&self, wanted: Capability) -> Option<String> {
+        let name = self.installed?.manifest.name();
+        let grant = self.installation.grants.lock.modules.get(name);
+        let command = grant_command(name, &self.installation.named);
+        match grant {
+            Some(grant) if grant.capabilities.contains(wanted) => None,
+            Some(grant) if grant.withheld.contains(wanted) => Some(format!("{command} --with {wanted}")),
+            Some(_) | None => Some(command),
+        }
     }
 
     /// What must be written where, so that the capability is granted.

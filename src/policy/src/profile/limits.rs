@@ -10,6 +10,8 @@ pub struct Limits {
     pub memory_bytes: Limit<u64>,
     /// Processor time in percent of one core; 200 is two cores.
     pub cpu_percent: Limit<u32>,
+    /// Its share where processors are short, against others of the same launcher; 100 is that of any program.
+    pub cpu_weight: Limit<u32>,
     /// Threads and processes.
     pub tasks: Limit<u32>,
 }

@@ -89,6 +89,7 @@ struct RawLimits {
     memory_mib: RawLimit,
     memory_mib_per_database: Option<RawLimit>,
     cpu_percent: RawLimit,
+    cpu_weight: RawLimit,
     tasks: RawLimit,
 }
 
@@ -247,6 +248,12 @@ fn limit(source: Source<'_>, key: &str, raw: &RawLimit) -> Result<Limit<u32>, Do
     Ok(Limit { value, why: why(source, key, &raw.why)? })
 }
 
+/// A weight as cgroup v2 takes it. Documentation/admin-guide/cgroup-v2, Weights
+fn weight(source: Source<'_>, key: &str, raw: &RawLimit) -> Result<Limit<u32>, DocumentError> {
+    let value = source.in_range(key, &raw.value, 1..=10_000, "the kernel takes no other weight")?;
+    Ok(Limit { value, why: why(source, key, &raw.why)? })
+}
+
 /// A limit that the file gives in MiB.
 fn mebibytes(limit: Limit<u32>) -> Limit<u64> {
     Limit { value: u64::from(limit.value) << 20, why: limit.why }
@@ -256,6 +263,7 @@ fn limits(source: Source<'_>, raw: &RawLimits) -> Result<Limits, DocumentError> 
     Ok(Limits {
         memory_bytes: mebibytes(limit(source, "limits.memory_mib", &raw.memory_mib)?),
         cpu_percent: limit(source, "limits.cpu_percent", &raw.cpu_percent)?,
+        cpu_weight: weight(source, "limits.cpu_weight", &raw.cpu_weight)?,
         tasks: limit(source, "limits.tasks", &raw.tasks)?,
     })
 }

@@ -20,6 +20,10 @@ fn main() {
         repeat(&[br#"{"ask":"ready"}"#], None);
     } else if does("start-flood") {
         repeat(&[br#"{"ask":"start","module":"nobody"}"#], None);
+    } else if does("start-stop") {
+        let (start, stop) =
+            (br#"{"ask":"start","module":"start-stop"}"#, br#"{"ask":"stop","module":"start-stop"}"#);
+        repeat(&[start, stop], Some(Duration::from_millis(20)));
     } else if does("stopped-flood") {
         repeat(&[br#"{"ask":"stopped"}"#], Some(Duration::from_millis(200)));
     } else if does("garbage") {
@@ -43,6 +47,8 @@ fn main() {
             let claim = format!(r#"{{"ask":"denied","module":"m{number}","call":"x","needs":"y","more":1}}"#);
             send(claim.as_bytes(), 0);
         }
+    } else if does("tells-of-nobody") {
+        send(br#"{"ask":"watched","module":"tells-of-nobody","watched":{"sessions":1,"calls":{},"published":{},"subscribed":[]}}"#, 0);
     } else if does("deaf") {
         repeat(&[br#"{"ask":"usage","module":"deaf"}"#], Some(Duration::from_millis(1)));
     }
