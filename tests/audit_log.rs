@@ -65,8 +65,13 @@ fn an_attack_stands_in_the_log(who: As) {
     );
     assert!(matches!(records.last(), Some(Record::Stop { reason }) if reason.as_str() == "asked to"));
     let of_module = of(&records, "escape-artist");
-    let Record::Launch { manifest_sha256, program_sha256, profile_sha256, layers, granted, .. } =
-        of_module[0]
+    // The rig has granted it: that is told before anything starts by it.
+    assert!(
+        matches!(of_module[0], Record::Grant { added, removed, .. } if !added.is_empty() && removed.is_empty())
+    );
+    let Record::Launch {
+        manifest_sha256, program_sha256, profile_sha256, layers, granted, signed_by, ..
+    } = of_module[1]
     else {
         panic!("{records:#?}");
     };
@@ -74,7 +79,11 @@ fn an_attack_stands_in_the_log(who: As) {
     assert_eq!(*manifest_sha256, Some(hash_of(&module.join("module.toml"))));
     assert_eq!(*program_sha256, hash_of(&binary("escape-artist")));
     assert_ne!(*profile_sha256, Hash::ZERO);
-    assert!(granted.is_empty());
+    let asked =
+        cofferdam_manifest::Manifest::parse("", &fs::read_to_string(module.join("module.toml")).unwrap());
+    let asked: Vec<String> = asked.unwrap().capabilities().iter().map(|name| name.to_string()).collect();
+    assert_eq!(granted.iter().map(|name| name.as_str()).collect::<Vec<_>>(), asked);
+    assert!(signed_by.is_none());
     for layer in ["namespaces user", "seccomp ", "mounts", "caps none"] {
         assert!(layers.iter().any(|found| found.as_str().starts_with(layer)), "{layer}: {layers:?}");
     }
@@ -268,10 +277,24 @@ fn why_names_manifest_and_config_where_both_lack_the_capability() {
         "capabilities = [",
         "\"send_transactions\"]",
         "[modules.grants]",
+        "write this, run the command, and start again:",
+        "cofferdam grant block-watch --config ",
         "high: what it sends",
     ] {
         assert!(why.contains(part), "{part:?} is not in:\n{why}");
     }
+}
+
+#[test]
+fn why_names_the_command_that_grants_what_was_withheld() {
+    let folder = written(&[api("read_blockchain")]);
+    let config = "state_dir = \"state\"\n[signatures]\nunsigned = [\"block-watch\"]\n";
+    fs::write(folder.path().join("cofferdam.toml"), config).unwrap();
+    fs::write(folder.path().join("modules/block-watch/block-watch"), "a program").unwrap();
+    let granted = tool(folder.path(), &["grant", "--yes", "block-watch", "--without", "read_blockchain"]);
+    assert!(granted.status.success(), "{granted:?}");
+    let why = text(&tool(folder.path(), &["why", "block-watch"]).stdout);
+    assert!(why.contains("run this, and start again:") && why.contains(" --with read_blockchain\n"), "{why}");
 }
 
 #[test]

@@ -50,6 +50,15 @@ fn fallen(plan: Plan, what: &str) -> Rig {
 }
 
 #[test]
+fn a_core_that_tells_of_a_watched_module_where_none_is_watched_is_killed() {
+    let mut rig = core_that_does("tells-of-nobody");
+    let core = rig.started("core", 1);
+    rig.wait_for(&["Z core ", "error: it tells of a module that is not watched"]);
+    rig.interrupt();
+    rig.assert_nothing_is_left(&[core]);
+}
+
+#[test]
 fn a_core_that_never_stops_saying_that_it_has_stopped_is_stopped() {
     let mut rig = core_that_does("stopped-flood");
     let core = rig.started("core", 1);
@@ -78,6 +87,19 @@ fn a_core_that_floods_the_launcher_with_requests_is_held_back() {
     assert!((lines as f64) < 1000.0 + seconds * 50.0 * 1.33, "{lines} lines in {seconds} s");
     rig.signal(Signal::SIGTERM);
     rig.wait();
+}
+
+#[test]
+fn a_core_that_starts_and_stops_a_module_without_end_does_not_fill_the_audit_log() {
+    let mut rig = core_that_does("start-stop");
+    rig.wait_for_nth(&["start-stop", "it was started too often"], 20);
+    assert!(rig.interrupt().success());
+    let log = fs::read_to_string(rig.path().join("state/audit/log.jsonl")).unwrap();
+    let of_module = log.lines().filter(|line| line.contains("\"start-stop\""));
+    let launches = of_module.clone().filter(|line| line.contains("\"launch\"")).count();
+    assert!((10..=61).contains(&launches), "{launches} launches are recorded");
+    assert!(of_module.clone().any(|line| line.contains("starts beyond one a minute")), "{log}");
+    assert!(of_module.count() < 3 * 61 + 10, "and no line more for those that were refused");
 }
 
 #[test]

@@ -100,6 +100,22 @@ impl SummaryStore {
         Ok(true)
     }
 
+    /// How many summaries are kept.
+    pub(crate) fn keep(&self) -> usize {
+        self.keep.get()
+    }
+
+    /// Whether there is a summary of this block, which is connected as far as is known.
+    pub(crate) fn has_connected(&self, hash: BlockHash, height: u32) -> bool {
+        self.entries.contains(&Entry { height, hash, state: State::Connected })
+    }
+
+    /// The blocks that are connected as far as is known, the highest first.
+    pub(crate) fn connected_from_the_top(&self) -> Vec<(u32, BlockHash)> {
+        let connected = self.entries.iter().rev().filter(|entry| entry.state == State::Connected);
+        connected.map(|entry| (entry.height, entry.hash)).collect()
+    }
+
     fn take_over(&mut self) -> Result<(), StoreError> {
         let failed = |source| StoreError { action: "list", path: self.directory.clone(), source };
         for file in fs::read_dir(&self.directory).map_err(failed)? {

@@ -1,6 +1,11 @@
 //! The module as a program, against a host that plays a chain with a reorganisation.
 
-#![allow(clippy::expect_used, reason = "a module that cannot be started is a failed test")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a module that cannot be started is a failed test"
+)]
 
 #[path = "../../../src/sdk/tests/fake_host/mod.rs"]
 mod fake_host;
@@ -13,7 +18,10 @@ use cofferdam_protocol::{
     BlockHash, EventMessage, EventPayload, LogLevel, ModuleMessage, RawBlock, RawHeader, RequestPayload,
     ResponsePayload, Subscribed,
 };
-use cofferdam_sdk::bitcoin::{Network, constants::genesis_block};
+use cofferdam_sdk::bitcoin::{Block, Network, constants::genesis_block};
+use cofferdam_sdk::calls::GetBlockByHeight;
+use cofferdam_sdk::testing::TestHost;
+use cofferdam_sdk::{ApiError, EventType};
 use fake_host::{FakeHost, LIMITS, Session};
 
 fn start(host: &FakeHost, data_dir: &Path, keep: &str) -> Child {
@@ -111,4 +119,82 @@ fn its_manifest_is_valid_and_asks_for_no_more_than_it_needs() {
     assert_eq!(capabilities, [Capability::ReadBlockchain, Capability::SubscribeEvents]);
     assert_eq!(manifest.entry_point().as_str(), "block-watch");
     assert_eq!(manifest.version().to_string(), env!("CARGO_PKG_VERSION"));
+}
+
+fn summaries(host: &TestHost) -> Vec<String> {
+    let files = std::fs::read_dir(host.data_dir()).unwrap();
+    let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn watching(host: &TestHost, keep: &str) -> Child {
+    let mut program = host.command(env!("CARGO_BIN_EXE_block-watch"));
+    program.env("MODULE_CONFIG_KEEP", keep).spawn().expect("the module starts")
+}
+
+/// The files of these blocks, the first of which has the height 1.
+fn names(blocks: &[Block], mark: &str) -> Vec<String> {
+    let name = |(place, block): (usize, &Block)| format!("{}-{}{mark}.txt", place + 1, block.block_hash());
+    blocks.iter().enumerate().map(name).collect()
+}
+
+/// A host on whose chain three blocks came, of which the module has summaries.
+async fn three_blocks_seen() -> (TestHost, Vec<Block>) {
+    let host = TestHost::from_manifest("module.toml");
+    let module = watching(&host, "10");
+    host.subscribed(EventType::NewBlock).await;
+    let blocks = vec![host.mine([]), host.mine([]), host.mine([])];
+    host.logged(&blocks[2].block_hash().to_string()).await;
+    assert!(host.end(module).await.success());
+    assert_eq!(summaries(&host), names(&blocks, ""));
+    (host, blocks)
+}
+
+#[tokio::test]
+async fn blocks_whose_events_were_lost_are_fetched_and_those_that_left_the_chain_are_marked() {
+    let (host, seen) = three_blocks_seen().await;
+    let (came, last) = (host.reorganise(2), host.mine([]));
+    let module = watching(&host, "10");
+    host.subscribed(EventType::NewBlock).await;
+    assert_eq!(summaries(&host), names(&seen, ""), "the control: it does not know");
+
+    host.publish(EventPayload::EventsDropped { from: 1, to: 9, count: 0 });
+    host.logged("4 blocks above 1 were fetched").await;
+    let chain: Vec<Block> = seen[..1].iter().chain(&came).chain([&last]).cloned().collect();
+    let mut expected = names(&chain, "");
+    expected.extend(names(&seen, ".disconnected").split_off(1));
+    expected.sort();
+    assert_eq!(summaries(&host), expected);
+
+    let next = host.mine([]);
+    host.logged(&format!("block 6 {}: 1 transactions", next.block_hash())).await;
+    assert!(host.end(module).await.success());
+}
+
+#[tokio::test]
+async fn no_more_blocks_are_fetched_at_once_than_are_kept() {
+    let (host, _) = three_blocks_seen().await;
+    (0..5).for_each(|_| drop(host.mine([])));
+    let module = watching(&host, "3");
+    host.subscribed(EventType::NewBlock).await;
+    host.publish(EventPayload::EventsDropped { from: 1, to: 9, count: 0 });
+    host.logged("blocks above 6 may be missing").await;
+    assert_eq!(summaries(&host).len(), 3);
+    assert!(host.end(module).await.success());
+}
+
+#[tokio::test]
+async fn without_any_summary_or_answer_it_says_that_it_cannot_know_and_goes_on() {
+    let host = TestHost::from_manifest("module.toml");
+    let module = watching(&host, "3");
+    host.subscribed(EventType::NewBlock).await;
+    host.publish(EventPayload::EventsDropped { from: 1, to: 9, count: 0 });
+    host.logged("which blocks were missed is not known").await;
+    host.mine([]);
+    host.logged("block 1 ").await;
+    host.answer::<GetBlockByHeight>(|_| Err(ApiError::NotReady { reason: "starting".to_owned() }));
+    host.publish(EventPayload::EventsDropped { from: 1, to: 9, count: 0 });
+    assert_eq!(host.logged("starting").await.level, LogLevel::Error);
+    assert!(host.end(module).await.success());
 }

@@ -42,7 +42,7 @@ pub use line::Entry;
 pub use log::{Log, Rotation};
 pub use rate::{Admission, RateLimit};
 pub use read::Reader;
-pub use record::{Argument, Denial, Limit, Record, Verdict};
+pub use record::{Argument, Denial, Limit, Record, Signer, Verdict};
 pub use text::Text;
 pub use verify::{Verified, verify};
 

@@ -164,6 +164,11 @@ mod tests {
                 layers: vec!["seccomp".into(), "landlock abi 7".into()],
                 weakened_by: vec![],
                 granted: vec!["read_blockchain".into()],
+                signed_by: Some(crate::Signer {
+                    name: Text::new("A"),
+                    key: Text::new("RW"),
+                    comment: Text::new("c"),
+                }),
             },
             Record::Exit {
                 subject: subject.clone(),

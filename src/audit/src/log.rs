@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, OFlag, fallocate};
 use nix::sys::stat::{Mode, fchmod};
 
 use crate::error::{Error, file};
@@ -35,6 +35,10 @@ impl Default for Rotation {
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// Room on the disk that the log has ahead of what it writes: some five hundred lines. A module that fills the disk leaves
+/// it what is needed to tell how that ended.
+const AHEAD_BYTES: u64 = 256 * 1024;
+
 /// An open log.
 #[derive(Debug)]
 pub struct Log {
@@ -44,6 +48,8 @@ pub struct Log {
     _lock: Flock<File>,
     file: File,
     bytes: u64,
+    /// Up to where it has room on the disk, as far as is known.
+    reserved: u64,
     /// A rare record was written, and is not known to be on the disk.
     unsynced: bool,
     /// Behind `bytes` stands a part of a line that could not be taken back.
@@ -71,12 +77,14 @@ impl Log {
             _lock: lock,
             file,
             bytes,
+            reserved: 0,
             unsynced: false,
             torn: false,
             head,
             unwritten: 0,
             rotation,
         };
+        log.reserve();
         for record in &recovered {
             log.append(record)?;
         }
@@ -160,14 +168,33 @@ impl Log {
         self.write_whole(&line).map_err(file("append to", &self.path, "free space on its disk"))?;
         self.bytes = self.bytes.saturating_add(length);
         self.head = head;
+        self.reserve();
         Ok(())
+    }
+
+    /// Reserves room behind the last line, whose place stays the file's end: a crash leaves no zeros there. Where the
+    /// file system has no such thing, or no room, there is none, and a line may find the disk full.
+    fn reserve(&mut self) {
+        if self.reserved.saturating_sub(self.bytes) >= AHEAD_BYTES / 2 {
+            return;
+        }
+        let (Ok(from), Ok(ahead)) = (i64::try_from(self.bytes), i64::try_from(AHEAD_BYTES)) else { return };
+        if fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, ahead).is_ok() {
+            self.reserved = self.bytes.saturating_add(AHEAD_BYTES);
+        }
+    }
+
+    /// Takes back what stands behind the last line, and with it what was reserved there.
+    fn cut(&mut self) -> io::Result<()> {
+        self.reserved = 0;
+        self.file.set_len(self.bytes)
     }
 
     /// One write(2). Where it takes less than all of it (the disk is full, a limit), the part is taken back: the
     /// file ends with a whole line again, and if even that fails, the next attempt mends it, or the next start.
     fn write_whole(&mut self, line: &[u8]) -> io::Result<()> {
         if self.torn {
-            self.file.set_len(self.bytes)?;
+            self.cut()?;
             self.torn = false;
         }
         let written = loop {
@@ -179,7 +206,7 @@ impl Log {
         if written == line.len() {
             return Ok(());
         }
-        self.torn = self.file.set_len(self.bytes).is_err();
+        self.torn = self.cut().is_err();
         Err(io::Error::new(io::ErrorKind::StorageFull, "only a part of the line could be written"))
     }
 
@@ -197,7 +224,9 @@ impl Log {
         }
         self.folder.rename("", &suffix(1)).map_err(failed())?;
         self.folder.rename(FRESH, "").map_err(failed())?;
-        (self.file, self.bytes) = (fresh, 0);
+        // The one that is closed needs no more room.
+        let _kept = self.file.set_len(self.bytes);
+        (self.file, self.bytes, self.reserved) = (fresh, 0, 0);
         self.folder.sync().map_err(failed())
     }
 }

@@ -96,6 +96,12 @@ impl RateLimit {
         due.filter_map(|(name, subject)| subject.flush(name)).collect()
     }
 
+    /// All counts, as records to write: nobody will ask again.
+    #[must_use]
+    pub fn rest(&mut self) -> Vec<Record> {
+        self.subjects.iter_mut().filter_map(|(name, subject)| subject.flush(name)).collect()
+    }
+
     /// When the next count is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
@@ -181,6 +187,17 @@ mod tests {
         let _nothing_counted = rate.ended(&"a".into());
         assert_eq!(rate.admit(&"a".into(), &"k".into(), start), Admission::Count);
         assert_eq!(rate.admit(&"b".into(), &"k".into(), start), Admission::Write, "another one's is its own");
+    }
+
+    #[test]
+    fn what_was_counted_last_is_told_at_the_end_without_waiting() {
+        let (mut rate, now) = (RateLimit::default(), Instant::now());
+        for subject in ["a", "b"] {
+            rate.count(&Text::new(subject), &Text::new("k"), 3, now);
+        }
+        assert_eq!(counted(&rate.due(now)), 0, "the control: it is not due yet");
+        assert_eq!(counted(&rate.rest()), 6);
+        assert_eq!(counted(&rate.rest()), 0);
     }
 
     proptest! {

@@ -39,6 +39,9 @@ pub enum Record {
         weakened_by: Vec<Text>,
         /// The capabilities it was granted.
         granted: Vec<Text>,
+        /// Who signed manifest and program; none for an unsigned module, and for the core.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed_by: Option<Signer>,
     },
     /// A subject tried what it may not do.
     Denial {
@@ -126,6 +129,18 @@ impl Record {
             | Self::Unwritten { .. } => None,
         }
     }
+}
+
+/// Who signed a module, as its signature proves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signer {
+    /// The operator's name for the key.
+    pub name: Text,
+    /// The key, as minisign writes it.
+    pub key: Text,
+    /// The trusted comment, which the signature covers.
+    pub comment: Text,
 }
 
 /// What was refused, and by which layer.

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use cofferdam_audit::{Entry, Error, Hash, Log, Reader, Record, Rotation, verify};
@@ -52,6 +52,45 @@ fn a_log_that_is_opened_again_goes_on_with_its_chain() {
     let entries = entries(&path);
     assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2]);
     assert_eq!((entries[0].prev, entries[1].prev), (Hash::ZERO, head));
+}
+
+/// How much room a file has on the disk, in bytes.
+fn room(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+#[test]
+fn it_has_room_ahead_of_what_it_writes_and_ends_with_its_last_line_all_the_same() {
+    let (_folder, path) = folder();
+    let control = fs::File::create(sibling(&path, ".control")).unwrap();
+    let flags = nix::fcntl::FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    if let Err(errno) = nix::fcntl::fallocate(&control, flags, 0, 4096) {
+        eprintln!("SKIPPED: the file system of the temporary directory reserves nothing: {errno}");
+        return;
+    }
+    let mut log = open(&path);
+    for number in 0..3000_u64 {
+        log.append(&record(&format!("{number} {}", "x".repeat(100)))).unwrap();
+        let bytes = fs::metadata(&path).unwrap().len();
+        assert!(room(&path) >= bytes + 64 * 1024, "line {number}: {} for {bytes}", room(&path));
+    }
+    assert!(fs::read(&path).unwrap().ends_with(b"}\n"));
+    drop(log);
+    // As after a crash: nothing was taken back.
+    open(&path).append(&record("after")).unwrap();
+    assert_eq!(verify(&path, None).unwrap().lines, 3001);
+}
+
+#[test]
+fn a_file_that_is_closed_keeps_no_room_ahead() {
+    let (_folder, path) = folder();
+    let mut log = Log::open(&path, Rotation { max_bytes: 10_000, keep: 2 }).unwrap();
+    for number in 0..100_u64 {
+        log.append(&record(&format!("{number} {}", "x".repeat(100)))).unwrap();
+    }
+    let closed = sibling(&path, ".1");
+    assert!(room(&closed) <= fs::metadata(&closed).unwrap().len() + 16 * 1024, "{}", room(&closed));
+    assert!(fs::metadata(&path).unwrap().len() < 10_000);
 }
 
 #[test]

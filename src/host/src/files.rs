@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cofferdam_control::{CoreLimits, RosterEntry};
-use cofferdam_files::{DataDirectory, FilesError, MAX_QUOTA_FILES, Quota};
+use cofferdam_files::{DataDirectory, FilesError, MAX_QUOTA_FILES, Quota, Usage};
 use cofferdam_manifest::ModuleName;
 
+use crate::quotas::{Fill, Resource};
 use crate::storage::disk::{Broken, Disk, Share};
 
 /// The data directories of all modules of the roster.
@@ -61,6 +62,20 @@ impl DataDirectories {
         let share = slot.share.clone();
         let done = share.run(move || work(&*slot.open()?)).await;
         done.map_err(FilesFailure::Broken)?.map_err(FilesFailure::Refused)
+    }
+
+    /// The modules that have a data directory here.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = &ModuleName> {
+        self.modules.keys()
+    }
+
+    /// What `usage` is of the quota of `module`.
+    pub(crate) fn fills(&self, module: &ModuleName, usage: Usage) -> Vec<(Resource, Fill)> {
+        let Some(slot) = self.modules.get(module) else { return Vec::new() };
+        vec![
+            (Resource::FileBytes, Fill { used: usage.bytes, limit: slot.quota.bytes }),
+            (Resource::FileCount, Fill { used: usage.files, limit: slot.quota.files }),
+        ]
     }
 }
 

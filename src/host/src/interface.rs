@@ -119,7 +119,8 @@ impl Backend for Tools {
             .into_iter()
             .map(|(name, state, outstanding)| {
                 let refusals = self.host.denials().of(&name);
-                Known { name, state, outstanding, refusals }
+                let fills = self.host.quotas().of(&name);
+                Known { name, state, outstanding, refusals, fills }
             })
             .collect();
         self.host.metrics().export(&known, self.host.hub().published())

@@ -14,6 +14,8 @@ use cofferdam_metrics::{
 };
 use cofferdam_protocol::modules::ModuleState;
 
+use crate::quotas::{Fill, Resource};
+
 /// The longest export: what the interface answers at once is a little more.
 const MAX_EXPORT_BYTES: usize = 4_000_000;
 
@@ -24,14 +26,14 @@ pub(crate) struct Metrics {
     node: NodeGauges,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     registry: Registry,
     /// By module, of which there are as many as the roster has.
     modules: HashMap<ModuleName, Counted>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Counted {
     counts: Arc<Counts>,
     /// The number of its present session, counted from 1.
@@ -47,6 +49,8 @@ pub(crate) struct Counts {
     pub(crate) errors: AtomicU64,
     /// Calls that are being handled.
     pub(crate) in_flight: AtomicU64,
+    /// Events that it did not get, because it read too slowly.
+    pub(crate) events_dropped: AtomicU64,
 }
 
 /// How the node is, as it was last seen.
@@ -76,6 +80,8 @@ pub(crate) struct Known {
     pub(crate) outstanding: usize,
     /// Calls that it was refused.
     pub(crate) refusals: u64,
+    /// What it uses of its quotas, as far as it has used them.
+    pub(crate) fills: Vec<(Resource, Fill)>,
 }
 
 impl Reporting {
@@ -83,12 +89,18 @@ impl Reporting {
     ///
     /// # Errors
     /// As [`Registry::report`].
-    pub(crate) fn report(&self, name: &str, labels: &Labels, change: Change<'_>) -> Result<(), MetricError> {
+    pub(crate) fn report(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &Labels,
+        change: Change<'_>,
+    ) -> Result<(), MetricError> {
         let mut state = self.metrics.lock();
         if !state.is_present(&self.module, self.session) {
             return Ok(());
         }
-        state.registry.report(self.module.as_str(), name, labels, change)
+        state.registry.report_described(self.module.as_str(), name, help, labels, change)
     }
 }
 
@@ -131,12 +143,14 @@ impl Metrics {
 
     /// What one module reported.
     pub(crate) fn of(&self, module: &str) -> Vec<Series> {
-        self.lock().registry.module(module)
+        let registry = self.lock().registry.clone();
+        registry.module(module)
     }
 
     /// Everything as Prometheus text, as far as it fits a reply.
     pub(crate) fn export(&self, known: &[Known], events: u64) -> String {
-        let state = self.lock();
+        // A cheap copy: what is written here is long, and modules that report do not wait for it.
+        let state = self.lock().clone();
         let mut host = HostMetrics::new();
         for module in known {
             let counted = state.modules.get(&module.name);
@@ -178,7 +192,7 @@ impl Metrics {
 }
 
 fn add_module(host: &mut HostMetrics, module: &Known, counted: Option<&Counted>) -> Result<(), MetricError> {
-    let Known { name, state, outstanding, refusals } = module;
+    let Known { name, state, outstanding, refusals, fills } = module;
     let load = |of: fn(&Counts) -> &AtomicU64| {
         number(counted.map_or(0, |counted| of(&counted.counts).load(Ordering::Relaxed)))
     };
@@ -186,12 +200,14 @@ fn add_module(host: &mut HostMetrics, module: &Known, counted: Option<&Counted>)
     let up = number(u64::from(*state == ModuleState::Running));
     let (calls, errors) = (load(|counts| &counts.calls), load(|counts| &counts.errors));
     let in_flight = load(|counts| &counts.in_flight);
+    let dropped = load(|counts| &counts.events_dropped);
     for (kind, name_of_series, help, value) in [
         (HostKind::Gauge, "cofferdam_up", "Whether the module runs.", up),
         (HostKind::Counter, "cofferdam_sessions_total", "Sessions the module has opened.", sessions),
         (HostKind::Counter, "cofferdam_calls_total", "Calls of the module.", calls),
         (HostKind::Counter, "cofferdam_call_errors_total", "Calls that ended with an error.", errors),
         (HostKind::Counter, "cofferdam_refusals_total", "Calls that were not granted.", number(*refusals)),
+        (HostKind::Counter, "cofferdam_events_dropped_total", "Events lost by reading too slowly.", dropped),
         (HostKind::Gauge, "cofferdam_calls_in_flight", "Calls that are being handled.", in_flight),
         (
             HostKind::Gauge,
@@ -200,10 +216,28 @@ fn add_module(host: &mut HostMetrics, module: &Known, counted: Option<&Counted>)
             count(*outstanding),
         ),
     ] {
-        let labels = Labels::from([("module".to_owned(), name.to_string())]);
-        host.add(kind, name_of_series, help, labels, value)?;
+        host.add(kind, name_of_series, help, of_module(name), value)?;
+    }
+    for (resource, Fill { used, limit }) in fills {
+        let name_of_series = format!("cofferdam_{}", resource.word());
+        host.add(HostKind::Gauge, &name_of_series, meaning(*resource), of_module(name), number(*used))?;
+        let name_of_limit = format!("{name_of_series}_limit");
+        host.add(HostKind::Gauge, &name_of_limit, "The quota of it.", of_module(name), number(*limit))?;
     }
     Ok(())
+}
+
+fn of_module(name: &ModuleName) -> Labels {
+    Labels::from([("module".to_owned(), name.to_string())])
+}
+
+fn meaning(resource: Resource) -> &'static str {
+    match resource {
+        Resource::StorageBytes => "Bytes of keys and values in the module's database, once it has used it.",
+        Resource::StorageKeys => "Keys in the module's database, once it has used it.",
+        Resource::FileBytes => "Bytes that the files in the module's data directory take.",
+        Resource::FileCount => "Files and directories in the module's data directory.",
+    }
 }
 
 fn count(count: usize) -> f64 {
@@ -214,4 +248,46 @@ fn count(count: usize) -> f64 {
 #[expect(clippy::as_conversions, reason = "the standard library has no other way from u64 to f64")]
 fn number(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(fills: Vec<(Resource, Fill)>) -> Known {
+        let name = "wallet".parse().unwrap();
+        Known { name, state: ModuleState::Running, outstanding: 0, refusals: 0, fills }
+    }
+
+    #[test]
+    fn quotas_help_texts_and_lost_events_are_in_the_export() {
+        let metrics = Arc::new(Metrics::new());
+        let reporting = metrics.begin(&"wallet".parse().unwrap());
+        reporting.report("coins", "Coins that are watched.", &Labels::new(), Change::Set(3.0)).unwrap();
+        reporting.counts.events_dropped.fetch_add(5, Ordering::Relaxed);
+        let fills = vec![(Resource::StorageBytes, Fill { used: 80, limit: 100 })];
+        let text = metrics.export(&[known(fills)], 0);
+        for line in [
+            "cofferdam_storage_bytes{module=\"wallet\"} 80\n",
+            "cofferdam_storage_bytes_limit{module=\"wallet\"} 100\n",
+            "cofferdam_events_dropped_total{module=\"wallet\"} 5\n",
+            "# HELP cofferdam_module_gauge_coins wallet: Coins that are watched.\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        let unused = metrics.export(&[known(Vec::new())], 0);
+        assert!(!unused.contains("cofferdam_storage_bytes"), "what nobody used is not known: {unused}");
+    }
+
+    #[test]
+    fn every_resource_has_a_series_and_a_limit_of_its_own() {
+        let fills = Resource::ALL.map(|resource| (resource, Fill { used: 1, limit: 2 })).to_vec();
+        let text = Metrics::new().export(&[known(fills)], 0);
+        for resource in Resource::ALL {
+            assert!(text.contains(&format!("\ncofferdam_{}{{module=\"wallet\"}} 1\n", resource.word())));
+            assert!(
+                text.contains(&format!("\ncofferdam_{}_limit{{module=\"wallet\"}} 2\n", resource.word()))
+            );
+        }
+    }
 }

@@ -3,7 +3,9 @@
 
 use crate::error::quote;
 use crate::registry::Kind;
-use crate::{Labels, MAX_BUCKETS, MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MetricError};
+use crate::{
+    Labels, MAX_BUCKETS, MAX_HELP_CHARS, MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MetricError,
+};
 
 /// What a histogram adds to its name for its parts: a histogram of such a name could not be told from a part.
 const HISTOGRAM_PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
@@ -20,6 +22,16 @@ pub(crate) fn metric_name(name: &str, kind: Kind) -> Result<(), MetricError> {
         None => return Ok(()),
     };
     Err(MetricError::InvalidName { name: quote(name), rule })
+}
+
+/// What a module says of its metric.
+pub(crate) fn help(name: &str, help: &str) -> Result<(), MetricError> {
+    // The format can escape a line feed and no other control character.
+    let is_text = !help.chars().any(|c| c.is_control() && c != '\n');
+    if is_text && help.chars().nth(MAX_HELP_CHARS).is_none() {
+        return Ok(());
+    }
+    Err(MetricError::InvalidHelp { name: name.to_owned() })
 }
 
 /// The labels of a module's series.

@@ -1,7 +1,7 @@
 //! What is wrong with a report, in words that say what to do. A message never holds a raw byte of a module.
 
 use crate::registry::Kind;
-use crate::{MAX_BUCKETS, MAX_LABEL_VALUE_BYTES, MAX_LABELS};
+use crate::{MAX_BUCKETS, MAX_HELP_CHARS, MAX_LABEL_VALUE_BYTES, MAX_LABELS};
 
 /// The longest part of a name that a message repeats, in characters.
 const MAX_QUOTED_CHARS: usize = 80;
@@ -16,6 +16,14 @@ pub enum MetricError {
         name: String,
         /// What a name must be, and is not.
         rule: &'static str,
+    },
+    /// The help text cannot be exported.
+    #[error(
+        "metric {name}: its help has at most {MAX_HELP_CHARS} characters and no control character but the line feed; shorten or clean it"
+    )]
+    InvalidHelp {
+        /// The metric.
+        name: String,
     },
     /// The name of a label has not the form of one, or is reserved.
     #[error("label {label}: {rule}")]

@@ -26,6 +26,9 @@ pub type Labels = BTreeMap<String, String>;
 /// The longest name of a metric or a label, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
+/// The longest help text of a metric, in characters.
+pub const MAX_HELP_CHARS: usize = 256;
+
 /// The most labels of a series.
 pub const MAX_LABELS: usize = 8;
 
@@ -36,7 +39,7 @@ pub const MAX_LABEL_VALUE_BYTES: usize = 128;
 pub const MAX_BUCKETS: usize = 32;
 
 /// How many series a module may have where the operator says nothing else. All of them together are at most some
-/// hundred kilobytes in memory and less than a megabyte of text.
+/// hundred kilobytes in memory, and less than a megabyte of text, help texts included.
 pub const DEFAULT_SERIES_PER_MODULE: usize = 256;
 
 /// The upper bounds of the buckets of a histogram that is reported without any: seconds, from milliseconds to ten

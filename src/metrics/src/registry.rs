@@ -1,6 +1,7 @@
 //! What every module has reported. It never lets one module's reports change or crowd out another's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::{DEFAULT_BUCKETS, Labels, MetricError, check};
 
@@ -8,10 +9,12 @@ use crate::{DEFAULT_BUCKETS, Labels, MetricError, check};
 ///
 /// The caller says which module reports; that name is never taken from the report. Modules that are not forgotten stay,
 /// so the caller's roster bounds how many there are.
+///
+/// A clone is cheap, and shows the registry as it was: what a module reports next pays for a copy of its own metrics.
 #[derive(Debug, Clone)]
 pub struct Registry {
     max_series: usize,
-    pub(crate) modules: BTreeMap<String, Module>,
+    pub(crate) modules: BTreeMap<String, Arc<Module>>,
 }
 
 /// What a report does to a series.
@@ -80,6 +83,8 @@ pub(crate) struct Module {
 #[derive(Debug, Clone)]
 pub(crate) struct Metric {
     pub(crate) kind: Kind,
+    /// What the module says of it; empty if it has said nothing.
+    pub(crate) help: String,
     pub(crate) label_names: Vec<String>,
     /// The upper bounds of a histogram's buckets; empty for other kinds.
     bounds: Vec<f64>,
@@ -133,8 +138,24 @@ impl Registry {
         labels: &Labels,
         change: Change<'_>,
     ) -> Result<(), MetricError> {
+        self.report_described(module, name, "", labels, change)
+    }
+
+    /// The same, with what the module says that the metric is. The first text that is not empty is kept.
+    ///
+    /// # Errors
+    /// As of [`report`](Self::report), and [`MetricError::InvalidHelp`].
+    pub fn report_described(
+        &mut self,
+        module: &str,
+        name: &str,
+        help: &str,
+        labels: &Labels,
+        change: Change<'_>,
+    ) -> Result<(), MetricError> {
         let kind = change.kind();
         check::metric_name(name, kind)?;
+        check::help(name, help)?;
         check::module_labels(labels)?;
         check::value(name, kind, change.number())?;
         let given = match change {
@@ -166,15 +187,19 @@ impl Registry {
         }
         let new = changed(name, old, bounds, change)?;
         let bounds = bounds.to_vec();
-        let module = self.modules.entry(module.to_owned()).or_default();
+        let module = Arc::make_mut(self.modules.entry(module.to_owned()).or_default());
         module.used = module.used.saturating_add(needed);
         let label_names = || labels.keys().cloned().collect();
         let metric = module.metrics.entry(name.to_owned()).or_insert_with(|| Metric {
             kind,
+            help: String::new(),
             label_names: label_names(),
             bounds,
             series: BTreeMap::new(),
         });
+        if metric.help.is_empty() {
+            help.clone_into(&mut metric.help);
+        }
         metric.series.insert(values, new);
         Ok(())
     }
@@ -187,7 +212,7 @@ impl Registry {
     /// The series of one module, by name and labels; none if it reported nothing.
     #[must_use]
     pub fn module(&self, module: &str) -> Vec<Series> {
-        self.modules.get(module).map(Module::snapshot).unwrap_or_default()
+        self.modules.get(module).map(|module| module.snapshot()).unwrap_or_default()
     }
 
     /// The series of every module that reported something.
@@ -205,6 +230,11 @@ impl Module {
 }
 
 impl Metric {
+    /// What `module`, whose metric this is, says of it, if anything.
+    pub(crate) fn said_by<'a>(&'a self, module: &'a str) -> Option<(&'a str, &'a str)> {
+        (!self.help.is_empty()).then_some((module, self.help.as_str()))
+    }
+
     fn snapshot(&self, name: &str) -> Vec<Series> {
         let one = |(values, value): (&Vec<String>, &Value)| Series {
             name: name.to_owned(),

@@ -3,7 +3,9 @@
 //!
 //! A module's metric `x` becomes the family `cofferdam_module_<kind>_x`, with the label `module` before its own. The
 //! kind is a part of the name because two modules may report the same name with different kinds, and a family has one.
-//! Two that report the same name and kind share a family, which Prometheus can sum over modules.
+//! Two that report the same name and kind share a family, which Prometheus can sum over modules. A family has one help
+//! text too: that of the first of its modules by name that gave one, with that module's name before it, so that no
+//! module's words pass for another's or for the host's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +31,8 @@ impl Registry {
         let mut text = render_host(host);
         let left_out = self.beyond(max_bytes.saturating_sub(text.len()));
         for ((kind, name), modules) in self.families(&left_out) {
-            let family = describe_reported(&mut text, kind, name);
+            let said = modules.iter().find_map(|(module, metric)| metric.said_by(module));
+            let family = describe_reported(&mut text, kind, name, said);
             for (module, metric) in modules {
                 render_metric(&mut text, &family, module, metric);
             }
@@ -84,17 +87,20 @@ fn render_host(host: &HostMetrics) -> String {
 fn length(name: &str, module: &Module) -> usize {
     let length = |(metric_name, metric): (&String, &Metric)| {
         let mut text = String::new();
-        let family = describe_reported(&mut text, metric.kind, metric_name);
+        let family = describe_reported(&mut text, metric.kind, metric_name, metric.said_by(name));
         render_metric(&mut text, &family, name, metric);
         text.len()
     };
     module.metrics.iter().map(length).fold(0, usize::saturating_add)
 }
 
-/// Opens the family of what modules report under a name, and gives its name.
-fn describe_reported(text: &mut String, kind: Kind, name: &str) -> String {
+/// Opens the family of what modules report under a name, with what one of them says of it, and gives its name.
+fn describe_reported(text: &mut String, kind: Kind, name: &str, said: Option<(&str, &str)>) -> String {
     let family = format!("{MODULE_PREFIX}{}_{name}", kind.word());
-    let help = format!("The {} {name} that modules report.", kind.word());
+    let help = match said {
+        Some((module, help)) => format!("{module}: {help}"),
+        None => format!("The {} {name} that modules report.", kind.word()),
+    };
     describe(text, &family, &help, kind.word());
     family
 }

@@ -168,6 +168,48 @@ fn host_series_cannot_contradict_each_other_or_pass_for_a_modules() {
     assert_eq!(parse_prometheus(&text).unwrap().families["x"].help, "back\\slash\nand line");
 }
 
+fn help_of(registry: &Registry, family: &str) -> String {
+    parse_prometheus(&registry.render(&HostMetrics::new())).unwrap().families[family].help.clone()
+}
+
+#[test]
+fn the_first_help_that_a_module_gives_is_printed_with_its_name_and_cannot_end_its_line() {
+    let mut registry = Registry::new(9);
+    let mut report = |module: &str, help: &str| {
+        registry.report_described(module, "depth", help, &Labels::new(), Change::Set(1.0)).unwrap();
+        help_of(&registry, "cofferdam_module_gauge_depth")
+    };
+    assert_eq!(report("b", ""), "The gauge depth that modules report.");
+    assert_eq!(report("b", "of \\ it\n# TYPE x gauge"), "b: of \\ it\n# TYPE x gauge");
+    assert_eq!(report("b", "another"), "b: of \\ it\n# TYPE x gauge", "the first is kept");
+    assert_eq!(report("a", "a's own"), "a: a's own", "the first of the modules by name");
+    assert_eq!(report("c", "c's own"), "a: a's own");
+}
+
+#[test]
+fn a_help_text_that_cannot_be_exported_is_refused_and_changes_nothing() {
+    let mut registry = Registry::new(9);
+    let long = "ä".repeat(cofferdam_metrics::MAX_HELP_CHARS);
+    for help in [format!("{long}x"), "\u{1b}[2J".to_owned(), "a\rb".to_owned()] {
+        let refused = registry.report_described("a", "x", &help, &Labels::new(), Change::Set(1.0));
+        assert!(matches!(refused, Err(cofferdam_metrics::MetricError::InvalidHelp { .. })), "{refused:?}");
+    }
+    assert_eq!(registry.module("a"), []);
+    registry.report_described("a", "x", &long, &Labels::new(), Change::Set(1.0)).unwrap();
+    assert_eq!(help_of(&registry, "cofferdam_module_gauge_x"), format!("a: {long}"), "the control");
+}
+
+#[test]
+fn a_clone_shows_the_registry_as_it_was_when_it_was_made() {
+    let mut registry = Registry::new(9);
+    registry.report("a", "x", &Labels::new(), Change::Set(1.0)).unwrap();
+    let before = registry.clone();
+    registry.report("a", "x", &Labels::new(), Change::Set(2.0)).unwrap();
+    registry.report("b", "x", &Labels::new(), Change::Set(3.0)).unwrap();
+    assert_eq!((before.module("a")[0].value.clone(), before.module("b").len()), (Value::Gauge(1.0), 0));
+    assert_eq!(registry.module("a")[0].value, Value::Gauge(2.0), "the control");
+}
+
 #[derive(Debug, Clone)]
 struct Report {
     module: String,

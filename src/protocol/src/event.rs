@@ -251,9 +251,11 @@ tagged_enum! {
         605 => ResourceLimitWarning {
             /// The module.
             module: String,
-            /// `memory`, `tasks`, `processor`, `storage` or `files`.
+            /// `memory`, `tasks` or `processor`; or, when 80 % and 95 % of a quota are passed, `storage_bytes`,
+            /// `storage_keys`, `file_bytes` or `file_count`.
             resource: String,
-            /// What it uses, in the limit's unit: bytes, tasks, microseconds of waiting, keys.
+            /// What it uses, in the limit's unit: bytes, keys, files; or how often it met the limit; of the
+            /// processor, how many microseconds it waited.
             used: u64,
             /// The limit; 0 where the use is a count of how often it was met.
             limit: u64,

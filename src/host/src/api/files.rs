@@ -57,14 +57,14 @@ impl Handle<WriteFile> for Host {
             let problem = format!("{} bytes; one call writes at most {MAX_FILE_BYTES}", data.len());
             return Err(invalid("data", problem));
         }
-        self.in_files(caller, move |files| files.write(&path, &data)).await
+        self.change_files(caller, move |files| files.write(&path, &data)).await
     }
 }
 
 impl Handle<DeleteFile> for Host {
     async fn handle(&self, caller: &Caller, call: Authorized<DeleteFile>) -> Result<(), ApiError> {
         let DeleteFile { path } = call.into_call();
-        self.in_files(caller, move |files| files.delete(&path)).await
+        self.change_files(caller, move |files| files.delete(&path)).await
     }
 }
 
@@ -90,7 +90,7 @@ impl Handle<ListDirectory> for Host {
 impl Handle<CreateDirectory> for Host {
     async fn handle(&self, caller: &Caller, call: Authorized<CreateDirectory>) -> Result<(), ApiError> {
         let CreateDirectory { path } = call.into_call();
-        self.in_files(caller, move |files| files.create_directory(&path)).await
+        self.change_files(caller, move |files| files.create_directory(&path)).await
     }
 }
 
@@ -116,6 +116,21 @@ impl Handle<GetFileMetadata> for Host {
 }
 
 impl Host {
+    /// Does something that changes how much the data directory holds, and notes how much that is.
+    async fn change_files<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&DataDirectory) -> Result<T, FilesError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        // A change that was made is answered as made, whether or not the count is known.
+        let work = move |files: &DataDirectory| work(files).map(|done| (done, files.usage().ok()));
+        let (done, usage) = self.in_files(caller, work).await?;
+        if let Some(usage) = usage {
+            self.note_use(&caller.module.name, self.local().files.fills(&caller.module.name, usage));
+        }
+        Ok(done)
+    }
+
     async fn in_files<T: Send + 'static>(
         &self,
         caller: &Caller,

@@ -9,18 +9,22 @@ use cofferdam_control::{CoreSettings, NodeSettings, RosterEntry};
 use super::{Addresses, Host};
 use crate::events::{ChainFeed, Origins};
 use crate::files::DataDirectories;
+use crate::quotas::Quotas;
 use crate::samples::{Broadcasts, Samplers};
 use crate::storage::Stores;
 use crate::storage::disk::Disk;
+use crate::watch::Watch;
 
 /// The parts of the core that its place on the disk and its settings decide.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(super) stores: Stores,
-    pub(super) files: DataDirectories,
+    pub(super) files: Arc<DataDirectories>,
+    pub(super) quotas: Arc<Quotas>,
     pub(super) addresses: Addresses,
     pub(super) origins: Origins,
     pub(super) broadcasts: Arc<Broadcasts>,
+    pub(super) watch: Watch,
 }
 
 impl Local {
@@ -34,17 +38,19 @@ impl Local {
         let disk = Disk::new();
         Self {
             stores: Stores::new(state_dir, roster, &disk),
-            files: DataDirectories::new(roster, &disk),
+            files: Arc::new(DataDirectories::new(roster, &disk)),
+            quotas: Arc::default(),
             addresses: Addresses::new(settings),
             origins: Origins::from(node),
             broadcasts: Arc::default(),
+            watch: Watch::new(settings.watched.clone()),
         }
     }
 
     /// Nothing on the disk, and the development chain.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
-        let settings = CoreSettings { interface: None, lightning: None, redact_peers: true };
+        let settings = CoreSettings { interface: None, lightning: None, redact_peers: true, watched: None };
         let node = NodeSettings::Embedded { block_interval_ms: 0 };
         Self::new(Path::new("/nowhere"), &[], &settings, &node)
     }
@@ -62,6 +68,8 @@ impl Host {
             state_dir: state_dir.to_owned(),
             addresses: self.local().addresses,
             broadcasts: Arc::clone(&self.local().broadcasts),
+            files: Arc::clone(&self.local().files),
+            quotas: Arc::clone(&self.local().quotas),
         }
     }
 }

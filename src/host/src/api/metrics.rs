@@ -14,22 +14,16 @@ use crate::dispatch::{Caller, Handle, ReplySize};
 /// The most bytes of metrics in one reply: as much as a large reply may take.
 const MAX_ALL_BYTES: usize = 4_000_000;
 
-/// The longest help text, in characters.
-const MAX_HELP_CHARS: usize = 256;
-
 impl Handle<ReportMetric> for Host {
     async fn handle(&self, caller: &Caller, call: Authorized<ReportMetric>) -> Result<(), ApiError> {
         let Metric { name, help, labels, value } = call.into_call().metric;
-        if help.chars().take(MAX_HELP_CHARS.saturating_add(1)).count() > MAX_HELP_CHARS {
-            return Err(invalid("help", format!("longer than {MAX_HELP_CHARS} characters")));
-        }
         let labels = labels_of(labels)?;
         let change = match value {
             MetricValue::Counter(value) => Change::Add(value),
             MetricValue::Gauge(value) => Change::Set(value),
             MetricValue::Histogram(value) => Change::Observe { value, buckets: None },
         };
-        caller.reporting.report(&name, &labels, change).map_err(refusal)
+        caller.reporting.report(&name, &help, &labels, change).map_err(refusal)
     }
 }
 
@@ -106,6 +100,7 @@ fn refusal(error: MetricError) -> ApiError {
             requested: bounded(used.saturating_add(needed)),
             limit: bounded(max),
         },
+        other @ MetricError::InvalidHelp { .. } => invalid("help", other.to_string()),
         other => invalid("metric", other.to_string()),
     }
 }

@@ -12,6 +12,7 @@ use super::Host;
 use crate::authorize::Authorized;
 use crate::dispatch::{Caller, Handle, ReplySize};
 use crate::modules::Question;
+use crate::watch::Said;
 
 impl Handle<CallModule> for Host {
     const REPLY: ReplySize = ReplySize::Relayed;
@@ -33,8 +34,10 @@ impl Handle<PublishEvent> for Host {
         if !caller.module.publishes.contains(&event_type) {
             let needs = format!("publish_events to name {event_type}");
             self.denials().refused(&caller.module.name, PublishEvent::NAME, &needs);
+            self.watch().publish(&caller.module.name, event_type, Said::No);
             return Err(ApiError::EventNotGranted { event_type: event_type.to_string() });
         }
+        self.watch().publish(&caller.module.name, event_type, Said::Yes);
         if payload.len() > MAX_PACKET_BYTES {
             let problem = format!("{} bytes, at most {MAX_PACKET_BYTES} are published", payload.len());
             return Err(ApiError::InvalidArgument { argument: "payload".to_owned(), problem });

@@ -2,6 +2,7 @@
 //! means that it is on the disk.
 
 use bytes::Bytes;
+use cofferdam_manifest::ModuleName;
 use cofferdam_protocol::calls::{
     GetStorageUsage, StorageContainsKey, StorageGet, StorageInsert, StorageIter, StorageOpenTree,
     StorageRemove, StorageTransaction,
@@ -17,6 +18,7 @@ use super::Host;
 use super::failure::invalid;
 use crate::authorize::Authorized;
 use crate::dispatch::{Caller, Handle, ReplySize};
+use crate::quotas::{Fill, Resource};
 use crate::storage::StoreFailure;
 
 /// The most bytes of keys and values in a page.
@@ -25,7 +27,7 @@ const MAX_PAGE_BYTES: usize = 1024 * 1024;
 impl Handle<StorageOpenTree> for Host {
     async fn handle(&self, caller: &Caller, call: Authorized<StorageOpenTree>) -> Result<u32, ApiError> {
         let StorageOpenTree { name } = call.into_call();
-        let tree = self.on_store(caller, move |store| store.open_tree(&name)).await?;
+        let tree = self.change_store(caller, move |store| store.open_tree(&name)).await?;
         Ok(tree.0)
     }
 }
@@ -35,7 +37,7 @@ impl Handle<StorageInsert> for Host {
         let StorageInsert { tree_id, key, value } = call.into_call();
         check_key("key", &key)?;
         check_value("value", &value)?;
-        self.on_store(caller, move |store| store.insert(TreeId(tree_id), &key, &value)).await
+        self.change_store(caller, move |store| store.insert(TreeId(tree_id), &key, &value)).await
     }
 }
 
@@ -54,7 +56,7 @@ impl Handle<StorageRemove> for Host {
     async fn handle(&self, caller: &Caller, call: Authorized<StorageRemove>) -> Result<bool, ApiError> {
         let StorageRemove { tree_id, key } = call.into_call();
         check_key("key", &key)?;
-        self.on_store(caller, move |store| store.remove(TreeId(tree_id), &key)).await
+        self.change_store(caller, move |store| store.remove(TreeId(tree_id), &key)).await
     }
 }
 
@@ -90,7 +92,7 @@ impl Handle<StorageTransaction> for Host {
     async fn handle(&self, caller: &Caller, call: Authorized<StorageTransaction>) -> Result<(), ApiError> {
         let StorageTransaction { tree_id, operations } = call.into_call();
         let steps = steps(operations.into_vec())?;
-        self.on_store(caller, move |store| {
+        self.change_store(caller, move |store| {
             let (places, operations): (Vec<usize>, Vec<Operation>) = steps.into_iter().unzip();
             store.transaction(TreeId(tree_id), &operations).map_err(|error| in_order_of_call(error, &places))
         })
@@ -119,6 +121,29 @@ impl Handle<GetStorageUsage> for Host {
 }
 
 impl Host {
+    /// Does something that changes how much the database holds, and notes how much that is.
+    async fn change_store<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&Store) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        // A change that was made is answered as made, whether or not the count is known.
+        let work = move |store: &Store| work(store).map(|done| (done, store.usage().ok()));
+        let (done, usage) = self.on_store(caller, work).await?;
+        if let Some(usage) = usage {
+            self.note_use(&caller.module.name, self.local().stores.fills(&caller.module.name, usage));
+        }
+        Ok(done)
+    }
+
+    /// Notes how much of its quotas a module uses, and tells if it is nearly all.
+    pub(super) fn note_use(&self, module: &ModuleName, fills: Vec<(Resource, Fill)>) {
+        for warning in self.quotas().note(module, fills) {
+            // Its cursor is for those who published it and want to know.
+            let _ = self.hub().publish(warning);
+        }
+    }
+
     async fn on_store<T: Send + 'static>(
         &self,
         caller: &Caller,

@@ -17,6 +17,7 @@ impl Handle<SubscribeEvents> for Host {
         call: Authorized<SubscribeEvents>,
     ) -> Result<Subscribed, ApiError> {
         let SubscribeEvents { event_types, resume_after } = call.into_call();
+        self.watch().subscribe(&caller.module.name, event_types.as_slice());
         let cursor = self.hub().subscribe(&caller.mailbox, event_types.as_slice(), resume_after).map_err(
             |unknown| ApiError::InvalidArgument {
                 argument: "resume_after".to_owned(),

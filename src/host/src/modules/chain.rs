@@ -62,6 +62,11 @@ impl Chain {
         Ok(Arc::new(Self { path, deadline }))
     }
 
+    /// The module that asks the last one; nothing if it is the host, or somebody through it.
+    pub(crate) fn asker(&self) -> Option<&ModuleName> {
+        self.path.len().checked_sub(2).and_then(|place| self.path.get(place))
+    }
+
     /// Until when the one at its beginning waits.
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline

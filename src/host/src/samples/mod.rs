@@ -6,6 +6,7 @@
 mod broadcasts;
 mod disk;
 mod fees;
+mod files;
 mod health;
 mod mempool;
 mod mining;
@@ -30,7 +31,9 @@ pub(crate) use self::roster::announce_roster;
 pub(crate) use self::usage::warnings;
 use crate::api::Addresses;
 use crate::events::{Hub, Interest};
+use crate::files::DataDirectories;
 use crate::modules::Modules;
+use crate::quotas::Quotas;
 
 /// How often each thing is looked at.
 pub(crate) mod every {
@@ -44,8 +47,11 @@ pub(crate) mod every {
     pub(crate) const BROADCASTS: Duration = Duration::from_secs(10);
     pub(crate) const DISK: Duration = Duration::from_secs(60);
     pub(crate) const HEALTH: Duration = Duration::from_secs(60);
+    pub(crate) const FILES: Duration = Duration::from_secs(60);
     /// What the supervisor asks the launcher for.
     pub(crate) const USAGE: Duration = Duration::from_secs(60);
+    /// How often the launcher is told what the watched module asks for, if there is one.
+    pub(crate) const WATCHED: Duration = Duration::from_secs(1);
 }
 
 /// What is looked at, and where it is told.
@@ -61,13 +67,15 @@ pub(crate) struct Samplers {
     pub(crate) state_dir: PathBuf,
     pub(crate) addresses: Addresses,
     pub(crate) broadcasts: Arc<Broadcasts>,
+    pub(crate) files: Arc<DataDirectories>,
+    pub(crate) quotas: Arc<Quotas>,
 }
 
 impl Samplers {
     /// Looks at whatever somebody wants to hear of, for ever.
     pub(crate) async fn run(self) {
         use EventType as T;
-        let Self { node, hub, tip, status, modules, state_dir, addresses, broadcasts } = self;
+        let Self { node, hub, tip, status, modules, state_dir, addresses, broadcasts, files, quotas } = self;
         let (node, hub, tip) = (&node.for_caller(), &*hub, &tip);
         let wanted = |types: &'static [EventType]| Wanted { interest: hub.interest(), types };
         tokio::join!(
@@ -81,6 +89,8 @@ impl Samplers {
             wanted(&[T::BroadcastCompleted]).run(|| broadcasts::look(node, hub, &broadcasts)),
             wanted(&[T::DiskSpaceLow]).run(|| disk::look(hub, &state_dir)),
             wanted(&[T::HealthCheck]).run(|| health::look(hub, &status, &modules)),
+            // The metrics tell of it too, whoever is subscribed.
+            files::look(hub, &files, &quotas),
         );
     }
 }

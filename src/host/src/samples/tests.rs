@@ -3,6 +3,7 @@ use cofferdam_protocol::{EventMessage, EventPayload, ModuleMessage, RemovalReaso
 use super::*;
 use crate::api::tests::node::spend;
 use crate::session::tests::peer::Stage;
+use crate::storage::disk::Disk;
 
 fn samplers(stage: &Stage, hub: &Arc<Hub>) -> Samplers {
     Samplers {
@@ -14,6 +15,8 @@ fn samplers(stage: &Stage, hub: &Arc<Hub>) -> Samplers {
         state_dir: PathBuf::from("/"),
         addresses: Addresses::Redacted,
         broadcasts: Arc::default(),
+        files: Arc::new(DataDirectories::new(&[], &Disk::new())),
+        quotas: Arc::default(),
     }
 }
 
@@ -79,4 +82,39 @@ async fn a_transaction_is_told_when_it_comes_and_when_a_block_takes_it() {
     let removed = EventPayload::MempoolTransactionRemoved { txid: txid.into(), reason };
     while heard(&module).await.payload != removed {}
     running.abort();
+}
+
+#[tokio::test]
+async fn files_that_a_module_writes_by_itself_are_counted_and_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in 0..8 {
+        std::fs::write(dir.path().join(name.to_string()), "x").unwrap();
+    }
+    let entry = cofferdam_control::RosterEntry {
+        name: "wallet".parse().unwrap(),
+        version: "1.0.0".to_owned(),
+        granted: Vec::new(),
+        requires: Vec::new(),
+        publishes: Vec::new(),
+        files: Some(dir.path().to_owned()),
+        limits: cofferdam_control::CoreLimits { file_count: 10, ..crate::session::tests::peer::limits() },
+    };
+    let (hub, files, quotas) = (Hub::new(0), DataDirectories::new(&[entry], &Disk::new()), Quotas::default());
+    let module = hub.attach();
+    hub.subscribe(module.mailbox(), &[EventType::ResourceLimitWarning], None).unwrap();
+    let frame = tokio::select! {
+        () = files::look(&hub, &files, &quotas) => unreachable!("it looks for ever"),
+        frame = module.mailbox().next() => frame,
+    };
+    let ModuleMessage::Event(EventMessage { payload, .. }) = cofferdam_protocol::decode(&frame[4..]).unwrap()
+    else {
+        panic!("no event")
+    };
+    let warning = EventPayload::ResourceLimitWarning {
+        module: "wallet".to_owned(),
+        resource: "file_count".to_owned(),
+        used: 8,
+        limit: 10,
+    };
+    assert_eq!(payload, warning);
 }

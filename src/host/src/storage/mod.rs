@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use cofferdam_control::{CoreLimits, RosterEntry};
 use cofferdam_manifest::ModuleName;
-use cofferdam_storage::{Quota, StorageError, Store};
+use cofferdam_storage::{Quota, StorageError, Store, Usage};
 use tokio::time::Instant;
 
 use self::disk::{Broken, Disk, Share};
+use crate::quotas::{Fill, Resource};
 
 /// The directory of all databases, below the core's state directory.
 const DIRECTORY: &str = "storage";
@@ -107,6 +108,15 @@ impl Stores {
     /// What the database of `module` may hold.
     pub(crate) fn quota(&self, module: &ModuleName) -> Option<Quota> {
         self.modules.get(module).map(|slot| slot.quota)
+    }
+
+    /// What `usage` is of the quota of `module`.
+    pub(crate) fn fills(&self, module: &ModuleName, usage: Usage) -> Vec<(Resource, Fill)> {
+        let Some(quota) = self.quota(module) else { return Vec::new() };
+        vec![
+            (Resource::StorageBytes, Fill { used: usage.bytes, limit: quota.bytes }),
+            (Resource::StorageKeys, Fill { used: usage.keys, limit: quota.keys }),
+        ]
     }
 }
 

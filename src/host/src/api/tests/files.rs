@@ -82,3 +82,17 @@ async fn sizes_and_quotas_are_kept() {
     let full = ask(&mut wallet, write("c", "x")).await;
     assert!(matches!(full, Err(ApiError::QuotaExceeded { limit: 2, .. })), "{full:?}");
 }
+
+#[tokio::test]
+async fn a_module_is_warned_when_its_data_directory_is_nearly_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(&dir, CoreLimits { file_bytes: 20 * 4096, ..limits() }).await;
+    let told = warnings(&place, async |wallet, heard| {
+        let data = Bytes::from(vec![0; 15 * 4096]);
+        ask_and_hear(wallet, WriteFile { path: "a".to_owned(), data: data.clone() }, heard).await;
+        assert_eq!(*heard, [], "the control: three quarters are no news");
+        ask_and_hear(wallet, WriteFile { path: "b".to_owned(), data: data.slice(..4 * 4096) }, heard).await;
+    })
+    .await;
+    assert_eq!(told, [("file_bytes".to_owned(), 19 * 4096, 20 * 4096)]);
+}

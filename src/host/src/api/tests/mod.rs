@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use cofferdam_control::{CoreLimits, CoreSettings, NodeSettings, RosterEntry};
 use cofferdam_manifest::Capability;
-use cofferdam_protocol::{ApiError, Call};
+use cofferdam_protocol::calls::SubscribeEvents;
+use cofferdam_protocol::{ApiError, BoundedVec, Call, EventPayload, EventType, ModuleMessage};
 use tempfile::TempDir;
 
 use super::*;
@@ -36,7 +37,7 @@ impl Place {
             limits,
         };
         let roster = [entry("wallet", Some(files)), entry("other", None)];
-        let settings = CoreSettings { interface: None, lightning: None, redact_peers: true };
+        let settings = CoreSettings { interface: None, lightning: None, redact_peers: true, watched: None };
         let node = NodeSettings::Embedded { block_interval_ms: 0 };
         let local = Local::new(state.path(), &roster, &settings, &node);
         let backend = Node::Embedded(stage.node.clone());
@@ -54,6 +55,43 @@ async fn ask<C: Call>(peer: &mut Peer, call: C) -> Result<C::Reply, ApiError> {
     peer.call(1, call).await;
     let (_, result) = peer.response().await;
     result.map(|response| C::reply(response).unwrap())
+}
+
+/// The same of a module that hears events meanwhile, which are put to `heard`.
+async fn ask_and_hear<C: Call>(peer: &mut Peer, call: C, heard: &mut Vec<EventPayload>) -> C::Reply {
+    peer.call(1, call).await;
+    loop {
+        match peer.next().await.unwrap() {
+            ModuleMessage::Event(event) => heard.push(event.payload),
+            ModuleMessage::Response(response) => return C::reply(response.result.unwrap()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// What warnings of limits a module hears while `work` is done, of which resource and how much is used.
+async fn warnings<F: AsyncFnOnce(&mut Peer, &mut Vec<EventPayload>)>(
+    place: &Place,
+    work: F,
+) -> Vec<(String, u64, u64)> {
+    let mut wallet = place.open("wallet").await;
+    let event_types = BoundedVec::truncated([EventType::ResourceLimitWarning, EventType::HealthCheck]);
+    let mut heard = Vec::new();
+    ask_and_hear(&mut wallet, SubscribeEvents { event_types, resume_after: None }, &mut heard).await;
+    work(&mut wallet, &mut heard).await;
+    let last = EventPayload::HealthCheck { node_ready: true, modules_running: 1, modules_failed: 0 };
+    place.stage.host.hub().publish(last.clone()).unwrap();
+    while heard.last() != Some(&last) {
+        heard.push(wallet.event().await.payload);
+    }
+    let warning = |event| match event {
+        EventPayload::ResourceLimitWarning { module, resource, used, limit } => {
+            assert_eq!(module, "wallet");
+            Some((resource, used, limit))
+        }
+        _ => None,
+    };
+    heard.into_iter().filter_map(warning).collect()
 }
 
 /// The argument that an error is about.

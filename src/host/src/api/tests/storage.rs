@@ -7,6 +7,7 @@ use cofferdam_protocol::calls::{
 use cofferdam_protocol::storage::{MAX_KEY_BYTES, MAX_VALUE_BYTES, StorageOperation};
 
 use super::*;
+use crate::quotas::{Fill, Resource};
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
@@ -82,6 +83,28 @@ async fn a_full_database_says_of_what_and_its_usage_adds_up() {
     assert_eq!((usage.keys, usage.max_keys, usage.trees), (2, 2, 1));
     let mut other = place.open("other").await;
     assert_eq!(ask(&mut other, GetStorageUsage {}).await.unwrap().keys, 0);
+}
+
+#[tokio::test]
+async fn a_module_is_warned_once_when_its_database_is_nearly_full_and_the_metrics_know_how_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(&dir, CoreLimits { storage_keys: 20, ..limits() }).await;
+    let told = warnings(&place, async |wallet, heard| {
+        let tree_id = ask_and_hear(wallet, StorageOpenTree { name: "coins".to_owned() }, heard).await;
+        for key in 0..20_u8 {
+            let key = Bytes::from(vec![key]);
+            let insert = StorageInsert { tree_id, key: key.clone(), value: Bytes::new() };
+            ask_and_hear(wallet, insert.clone(), heard).await;
+            assert!(ask_and_hear(wallet, StorageRemove { tree_id, key }, heard).await);
+            ask_and_hear(wallet, insert, heard).await;
+        }
+    })
+    .await;
+    let keys = |used| ("storage_keys".to_owned(), used, 20);
+    assert_eq!(told, [keys(16), keys(19)]);
+    let known = place.stage.host.quotas().of(&"wallet".parse().unwrap());
+    assert!(known.contains(&(Resource::StorageKeys, Fill { used: 20, limit: 20 })), "{known:?}");
+    assert_eq!(place.stage.host.quotas().of(&"other".parse().unwrap()), []);
 }
 
 #[tokio::test]
