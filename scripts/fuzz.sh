@@ -33,7 +33,7 @@ for target in $targets; do
     leaks=1
     case $target in
         policy) longest=16384 ;;
-        rpc | rpc_http) leaks=0 ;;
+        rpc | rpc_http | sessions) leaks=0 ;;
     esac
     new=fuzz/target/corpus/$target
     mkdir -p "$new"

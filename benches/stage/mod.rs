@@ -145,7 +145,7 @@ impl Stage {
             limits: if is_nuisance(name) { SHIPPED } else { UNLIMITED },
         });
         let node = NodeSettings::Embedded { block_interval_ms: 0 };
-        let settings = CoreSettings { interface: None, lightning: None, redact_peers: false };
+        let settings = CoreSettings { interface: None, lightning: None, redact_peers: false, watched: None };
         let modules = modules.collect();
         core.send(&Report::Roster { modules, node, restart: Restart::Never, settings }, None);
         core
@@ -173,6 +173,7 @@ impl CoreLink {
                 | Ask::Ready
                 | Ask::Usage { .. }
                 | Ask::Denied { .. }
+                | Ask::Watched { .. }
                 | Ask::Credentials
                 | Ask::Stopped => {}
             }

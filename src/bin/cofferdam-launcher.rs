@@ -4,26 +4,41 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use cofferdam_launcher::{DoctorOptions, ExamineOptions, Options, doctor, examine, run, with_causes};
+use cofferdam_launcher::{
+    DoctorOptions, ExamineOptions, LearnOptions, Options, doctor, examine, learn, run, with_causes,
+};
 
 const USAGE: &str = "usage: cofferdam-launcher --config FILE\n       \
     cofferdam-launcher doctor [--config FILE] [-- ARGUMENT...]\n       \
-    cofferdam-launcher examine --config FILE MODULE [-- ARGUMENT...]";
+    cofferdam-launcher examine --config FILE MODULE [-- ARGUMENT...]\n       \
+    cofferdam-launcher learn --config FILE MODULE [SECONDS] [-- ARGUMENT...]";
 
 /// What is wanted of it.
 enum Wanted {
     Run(Options),
     Doctor(DoctorOptions),
     Examine(ExamineOptions),
+    Learn(LearnOptions),
 }
 
+/// Of `learn`, whose status 1 says that something is proposed.
+const NOTHING_LEARNT: u8 = 2;
+
 fn main() -> ExitCode {
-    let done = wanted().and_then(|wanted| {
+    let wanted = wanted();
+    let on_error = if matches!(wanted, Ok(Wanted::Learn(_))) {
+        ExitCode::from(NOTHING_LEARNT)
+    } else {
+        ExitCode::FAILURE
+    };
+    let done = wanted.and_then(|wanted| {
         let done = match wanted {
             Wanted::Run(options) => run(&options),
             Wanted::Doctor(options) => doctor(&options).map(|never| match never {}),
             Wanted::Examine(options) => examine(&options).map(|never| match never {}),
+            Wanted::Learn(options) => learn(&options).map(|never| match never {}),
         };
         done.map_err(|error| with_causes(&error))
     });
@@ -31,7 +46,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             eprintln!("cofferdam-launcher: {text}");
-            ExitCode::FAILURE
+            on_error
         }
     }
 }
@@ -56,7 +71,21 @@ fn wanted() -> Result<Wanted, String> {
             let module = (*module).to_owned();
             Ok(Wanted::Examine(ExamineOptions { config, module, tool, arguments: told }))
         }
+        ([Some("learn"), Some("--config"), _, Some(module), time @ ..], _, Some(config))
+            if time.len() <= 1 =>
+        {
+            let lasts = match time.first() {
+                Some(text) => Some(text.and_then(seconds).ok_or(USAGE)?),
+                None => None,
+            };
+            let module = (*module).to_owned();
+            Ok(Wanted::Learn(LearnOptions { config, module, lasts, tool, arguments: told }))
+        }
         ([Some("doctor")], ..) => Ok(Wanted::Doctor(DoctorOptions { config: None, tool, arguments: told })),
         _ => Err(USAGE.to_owned()),
     }
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_secs)
 }

@@ -11,13 +11,19 @@ use crate::sources;
 /// benchmarks too, on the SDK alone.
 const TABLE: &[(&str, &[&str])] = &[
     ("document", &[]),
+    ("signature", &[]),
+    ("grants", &["document", "manifest", "signature"]),
     ("manifest", &["document"]),
-    ("config", &["document", "manifest"]),
+    // To check the keys of the config where they stand.
+    ("config", &["document", "manifest", "signature"]),
     ("control", &["manifest"]),
     ("policy", &["document", "manifest"]),
-    ("installation", &["config", "document", "manifest", "policy"]),
+    ("installation", &["config", "document", "grants", "manifest", "policy", "signature"]),
     ("audit", &[]),
-    ("launcher", &["audit", "config", "control", "installation", "manifest", "policy"]),
+    (
+        "launcher",
+        &["audit", "config", "control", "grants", "installation", "manifest", "policy", "signature"],
+    ),
     ("protocol", &["manifest"]),
     ("sdk", &["manifest", "protocol"]),
     ("log", &["control"]),
@@ -30,7 +36,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "host",
         &["control", "files", "log", "manifest", "metrics", "node", "policy", "protocol", "rpc", "storage"],
     ),
-    ("cli", &["audit", "config", "host", "installation", "manifest", "policy", "protocol"]),
+    (
+        "cli",
+        &["audit", "config", "grants", "host", "installation", "manifest", "policy", "protocol", "signature"],
+    ),
     // Nothing links it. It is made to reach every reader of hostile bytes, so it depends on all crates that have one.
     (
         "fuzz-targets",
@@ -40,6 +49,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "control",
             "document",
             "files",
+            "grants",
+            "host",
             "installation",
             "log",
             "manifest",
@@ -48,6 +59,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "policy",
             "protocol",
             "rpc",
+            "signature",
         ],
     ),
     // The root package: its two programs. Neither may link what belongs to the other; see below.

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, Node, Package, PackageId};
 use crate::crates::METADATA;
 
 /// Linked in.
-const LINKED: [(&str, &str); 25] = [
+const LINKED: [(&str, &str); 26] = [
     ("bitflags", "flag words of nix"),
     ("block-buffer", "of sha2"),
     ("cfg-if", "of nix and sha2"),
@@ -22,6 +22,10 @@ const LINKED: [(&str, &str); 25] = [
     ("landlock", "builds and checks Landlock rulesets"),
     ("libc", "constants and structures of the kernel's interface"),
     ("memchr", "of serde_json and toml"),
+    (
+        "minisign-verify",
+        "signatures of modules: Ed25519 and BLAKE2b, of the author of minisign; no dependencies",
+    ),
     ("nix", "safe wrappers for the calls made before clone"),
     ("semver", "versions in manifests"),
     ("serde", "config, manifests, policies and the control messages"),

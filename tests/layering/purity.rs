@@ -8,7 +8,8 @@ use crate::crates::METADATA;
 use crate::sources::{self, words};
 
 /// The crates whose functions take arguments and return values, and do nothing else.
-const PURE: [&str; 7] = ["document", "manifest", "config", "control", "metrics", "policy", "protocol"];
+const PURE: [&str; 8] =
+    ["document", "manifest", "signature", "config", "control", "metrics", "policy", "protocol"];
 
 /// What none of them may name: files, sockets, clocks, the environment, threads, processes.
 const FORBIDDEN: [&str; 12] = [
@@ -55,14 +56,16 @@ fn a_pure_crate_touches_no_file_socket_clock_environment_thread_or_process() {
 }
 
 /// What pure crates may be built from besides each other: crates that compute.
-const COMPUTING: [&str; 11] = [
+const COMPUTING: [&str; 13] = [
     "bincode",
     "bitcoin",
     "bytes",
+    "minisign-verify",
     "semver",
     "serde",
     "serde_bytes",
     "serde_json",
+    "sha2",
     "strsim",
     "syscalls",
     "thiserror",

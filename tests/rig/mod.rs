@@ -11,6 +11,7 @@
     reason = "each test file uses its own part of the rig"
 )]
 
+pub mod glutton;
 pub mod interface;
 
 use std::fs;
@@ -83,6 +84,14 @@ pub struct Plan {
     waivers: Waivers,
     unwaived: Option<String>,
     launcher: PathBuf,
+    grants: Grants,
+}
+
+/// Whether what is installed is granted before the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Grants {
+    All,
+    Only(Vec<String>),
 }
 
 /// Whether a rootless launcher's config allows what it cannot have.
@@ -138,6 +147,7 @@ impl Plan {
             waivers: Waivers::AsNeeded,
             unwaived: None,
             launcher: binary("cofferdam-launcher"),
+            grants: Grants::All,
         }
     }
 
@@ -186,6 +196,12 @@ impl Plan {
         self
     }
 
+    /// Grants these modules alone; by itself the rig grants every one.
+    pub fn granting(mut self, modules: &[&str]) -> Self {
+        self.grants = Grants::Only(modules.iter().map(|module| (*module).to_owned()).collect());
+        self
+    }
+
     /// Leaves out of the config what a rootless launcher needs it to allow.
     pub fn without_waivers(mut self) -> Self {
         self.waivers = Waivers::None;
@@ -214,7 +230,17 @@ impl Plan {
         let node =
             if self.config.contains("[node") { "" } else { "[node.embedded]\nblock_interval_ms = 200\n" };
         let stop = if self.config.contains("[shutdown") { "" } else { "[shutdown]\ngrace_ms = 1000\n" };
-        fs::write(&path, format!("state_dir = \"state\"\n{}\n{sandbox}{node}{stop}", self.config)).unwrap();
+        let unsigned = if self.config.contains("[signatures") { String::new() } else { self.unsigned() };
+        let text = format!("state_dir = \"state\"\n{}\n{unsigned}{sandbox}{node}{stop}", self.config);
+        fs::write(&path, text).unwrap();
+    }
+
+    /// Every module that is installed may run unsigned; the tests of signatures say otherwise.
+    fn unsigned(&self) -> String {
+        let folders = fs::read_dir(self.folder.path().join("modules")).unwrap();
+        let names: Vec<String> =
+            folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        format!("[signatures]\nunsigned = {names:?}\n")
     }
 
     /// What of the confinement the config lets be missing. A rootless launcher has no cgroup but a delegated one.
@@ -240,6 +266,12 @@ impl Plan {
         launch(Some(self.folder), config, self.who, self.launcher)
     }
 
+    /// Puts everything in its place and starts nothing: the folder, which goes when it is dropped, and the config.
+    pub fn lay_out(self) -> (tempfile::TempDir, PathBuf) {
+        let config = self.finish();
+        (self.folder, config)
+    }
+
     /// Starts it as an operator does: by `cofferdam run`.
     pub fn run(self) -> Rig {
         let config = self.finish();
@@ -259,10 +291,25 @@ impl Plan {
     /// Writes what is still to be written; gives the config's path.
     fn finish(&self) -> PathBuf {
         self.write_config();
+        let config = self.folder.path().join("cofferdam.toml");
+        match &self.grants {
+            Grants::All => grant(&config, &[]),
+            Grants::Only(modules) if modules.is_empty() => {}
+            Grants::Only(modules) => grant(&config, modules),
+        }
         if self.who == As::User && is_root() {
             chown_all(self.folder.path());
         }
-        self.folder.path().join("cofferdam.toml")
+        config
+    }
+}
+
+/// Grants these modules, or all where none is named. Where that is not possible (a test of a broken config) the launcher says so as well.
+fn grant(config: &Path, modules: &[String]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam"));
+    let output = command.args(["grant", "--yes", "--config"]).arg(config).args(modules).output().unwrap();
+    if !output.status.success() {
+        println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn policy(input: &[u8]) {
 }
 
 /// Fits a log, and shows what it says.
-fn is_bounded_and_plain(error: &impl Display) {
+pub(crate) fn is_bounded_and_plain(error: &impl Display) {
     let text = error.to_string();
     assert!(text.len() < 8192, "an error of {} bytes", text.len());
     is_plain(&text);

@@ -23,6 +23,8 @@ mod metrics;
 mod node;
 mod programs;
 mod rpc;
+mod sessions;
+mod signatures;
 
 /// One reader, and what is claimed of it.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "rpc", run: rpc::rpc },
     Target { name: "rpc_http", run: rpc::rpc_http },
     Target { name: "endpoints", run: endpoints::endpoints },
+    Target { name: "sessions", run: sessions::sessions },
+    Target { name: "signature", run: signatures::signature },
+    Target { name: "grants", run: signatures::grants },
 ];
 
 /// Runs the target of this name.

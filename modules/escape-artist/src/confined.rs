@@ -11,9 +11,9 @@ use std::os::fd::RawFd;
 use std::path::Path;
 use std::process::ExitCode;
 
-use cofferdam_sdk::{Args, EventPayload, LogLevel, ModuleIntegration, ModuleMessage, NodeApi, SdkError};
+use cofferdam_sdk::{Args, EventPayload, LogLevel, ModuleIntegration, ModuleMessage, SdkError};
 
-use crate::attempt::{Attempt, Met, Verdict};
+use crate::attempt::{self, Attempt, Expected, Host, Met, Run, Verdict};
 use crate::attempts;
 use crate::context::Context;
 use crate::error::{Error, on, while_doing};
@@ -43,19 +43,29 @@ pub(crate) fn run(inherited: Inherited) -> Result<ExitCode, Error> {
 }
 
 async fn serve(args: Args, inherited: Inherited) -> Result<ExitCode, Error> {
-    let module_id = args.module_id.unwrap_or_else(|| NAME.to_owned());
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let integration =
-        ModuleIntegration::connect(&args.socket_path, module_id, NAME.to_owned(), version).await?;
     let settings = cofferdam_sdk::module_config();
     let path = args.data_dir.join(FILE_NAME);
     let context = Context::new(&settings, &args.data_dir, &path, Some(CONNECTION), inherited)
         .map_err(Error::Setting)?;
-    let chosen = choose(settings.get("attempt").map(String::as_str))?;
+    let mut report = Report::open(&path).map_err(on(&path))?;
+    let started = report.started().map_err(on(&path))?;
+    let mut chosen = choose(settings.get("attempt").map(String::as_str))?;
+    chosen.retain(|attempt| !started.contains(attempt.name));
 
-    let report = Report::open(&path).map_err(on(&path))?;
-    let node = integration.node_api();
-    Session { node, report, context }.make_all(chosen).await?;
+    if let Some((attempt, Run::Handshake(run))) = chosen.first().map(|attempt| (*attempt, attempt.run)) {
+        let other = context.other.clone();
+        report.start(attempt.name).map_err(on(&path))?;
+        let met = attempt::met(run(attempt::Args { socket_path: args.socket_path, other }).await);
+        report.finish(attempt.name, &met).map_err(on(&path))?;
+        // There is no session to log it in.
+        return Err(Error::Setting(describe(attempt, attempt.expected(&context.missing), &met).1));
+    }
+    let module_id = args.module_id.unwrap_or_else(|| NAME.to_owned());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let integration =
+        ModuleIntegration::connect(&args.socket_path, module_id, NAME.to_owned(), version).await?;
+    let host = Host::new(&integration, &context.other);
+    Session { host, report, context }.make_all(chosen).await?;
     if settings.get("exit").is_some_and(|exit| exit == "true") {
         return Ok(ExitCode::SUCCESS);
     }
@@ -69,7 +79,7 @@ fn choose(name: Option<&str>) -> Result<Vec<&'static Attempt>, Error> {
         return attempts::find(name).map(|(_, attempt)| vec![attempt]).map_err(Error::Setting);
     }
     let (lethal, mut chosen): (Vec<_>, Vec<_>) =
-        attempts::all().map(|(_, attempt)| attempt).partition(|attempt| attempt.expected.is_lethal());
+        attempts::all().map(|(_, attempt)| attempt).partition(|attempt| attempt.expected(&[]).is_lethal());
     chosen.extend(lethal);
     Ok(chosen)
 }
@@ -84,22 +94,31 @@ async fn wait_for_shutdown(integration: &ModuleIntegration) {
 }
 
 struct Session {
-    node: NodeApi,
+    host: Host,
     report: Report,
     context: Context,
 }
 
 impl Session {
-    /// Makes the attempts that the report does not know yet. They block the runtime: it has nothing else to do,
-    /// and more threads would count against the limit that one of them is about.
+    /// Makes attempts. Those on the kernel block the runtime: it has nothing else to do, and more threads would count
+    /// against the limit that one of them is about. One in place of a handshake waits for the next start.
     async fn make_all(&mut self, chosen: Vec<&'static Attempt>) -> Result<(), Error> {
         let path = self.context.report.clone();
-        let started = self.report.started().map_err(on(&path))?;
-        for attempt in chosen.into_iter().filter(|attempt| !started.contains(attempt.name)) {
-            self.report.start(attempt.name).map_err(on(&path))?;
-            let met = attempt.make(&self.context);
+        for attempt in chosen {
+            let tried = match attempt.run {
+                Run::Handshake(_) => break,
+                Run::Kernel(run) => {
+                    self.report.start(attempt.name).map_err(on(&path))?;
+                    run(&self.context)
+                }
+                Run::Core(run) => {
+                    self.report.start(attempt.name).map_err(on(&path))?;
+                    run(self.host.clone()).await
+                }
+            };
+            let met = attempt::met(tried);
             self.report.finish(attempt.name, &met).map_err(on(&path))?;
-            let (level, line) = describe(attempt, &met);
+            let (level, line) = describe(attempt, attempt.expected(&self.context.missing), &met);
             self.log(level, line).await?;
         }
         let done = format!("every attempt is made, see {}; delete it to begin again", path.display());
@@ -108,7 +127,7 @@ impl Session {
 
     /// Logs a line. If the host does not take it, it goes to standard error, which the host logs too.
     async fn log(&self, level: LogLevel, line: String) -> Result<(), Error> {
-        match self.node.log(level, line.clone()).await {
+        match self.host.node.log(level, line.clone()).await {
             Err(error @ SdkError::Closed { .. }) => Err(error.into()),
             Err(error) => {
                 eprintln!("{line} ({error})");
@@ -120,8 +139,8 @@ impl Session {
 }
 
 /// The line for the log.
-fn describe(attempt: &Attempt, met: &Met) -> (LogLevel, String) {
-    let (tries, expected) = (attempt.tries, attempt.expected);
+fn describe(attempt: &Attempt, expected: Expected, met: &Met) -> (LogLevel, String) {
+    let tries = attempt.tries;
     match expected.judge(met) {
         Verdict::AsExpected => (LogLevel::Info, format!("tried to {tries}: {met}")),
         Verdict::Otherwise => (LogLevel::Warn, format!("tried to {tries}: {met}, expected {expected}")),
@@ -141,7 +160,7 @@ mod tests {
     fn attempts_that_kill_come_after_all_others() {
         let chosen = choose(None).unwrap();
         assert_eq!(chosen.len(), attempts::all().count());
-        assert!(chosen.is_sorted_by_key(|attempt| attempt.expected.is_lethal()));
+        assert!(chosen.is_sorted_by_key(|attempt| attempt.expected(&[]).is_lethal()));
     }
 
     #[test]
@@ -154,14 +173,15 @@ mod tests {
     #[test]
     fn what_was_tried_is_logged_with_what_it_met() {
         let (_, attempt) = attempts::find("read-passwd").unwrap();
-        let (level, line) = describe(attempt, &Met::Errno(Errno::ENOENT));
+        let (level, line) = describe(attempt, attempt.expected(&[]), &Met::Errno(Errno::ENOENT));
         assert_eq!((level, line.as_str()), (LogLevel::Info, "tried to read /etc/passwd: ENOENT"));
     }
 
     #[test]
     fn an_escape_is_an_error_and_says_so_first() {
         let (_, attempt) = attempts::find("read-passwd").unwrap();
-        let (level, line) = describe(attempt, &Met::Succeeded("read 9 bytes".to_owned()));
+        let (level, line) =
+            describe(attempt, attempt.expected(&[]), &Met::Succeeded("read 9 bytes".to_owned()));
         assert_eq!(level, LogLevel::Error);
         assert_eq!(line, "ESCAPED: tried to read /etc/passwd: succeeded, read 9 bytes, expected ENOENT");
     }

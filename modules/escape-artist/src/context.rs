@@ -26,6 +26,10 @@ pub(crate) struct Context {
     pub(crate) operator_file: PathBuf,
     /// The data directory of another module, or a file in it.
     pub(crate) other_data: PathBuf,
+    /// Another module's name.
+    pub(crate) other: String,
+    /// The layers that the kernel is stated to lack: some attempts meet something else without them.
+    pub(crate) missing: Vec<String>,
     /// A directory beside the module's own.
     pub(crate) outside: PathBuf,
     /// A directory that something is mounted on.
@@ -66,6 +70,8 @@ impl Context {
             data_dir: data_dir.to_owned(),
             operator_file: path("operator_file", "/etc/shadow".into()),
             other_data: path("other_data", data_dir.join("../../block-watch")),
+            other: settings.get("other").cloned().unwrap_or_else(|| "block-watch".to_owned()),
+            missing: settings.get("missing").map(|text| layers(text)).unwrap_or_default(),
             outside: path("outside", "/".into()),
             mount_point: path("mount_point", data_dir.to_owned()),
             socket_path: path("socket_path", "/run/dbus/system_bus_socket".into()),
@@ -81,6 +87,11 @@ impl Context {
             report: report.to_owned(),
         })
     }
+}
+
+/// The layers of a list that is separated by commas.
+pub(crate) fn layers(text: &str) -> Vec<String> {
+    text.split(',').filter(|layer| !layer.is_empty()).map(str::to_owned).collect()
 }
 
 fn parse<T: std::str::FromStr>(

@@ -1,10 +1,11 @@
-//! The hostile example module: it tries to leave its sandbox in every way that safe Rust can express, and
+//! The hostile example module: it tries to leave its sandbox in every way that is known, one technique a file, and
 //! reports what each attempt met. It proves nothing by itself: each attempt has a control, the same code
-//! unconfined, and only a control that succeeds makes a refusal mean something.
+//! unconfined (or, for those on the core, the same call for what is its own), and only a control that succeeds makes
+//! a refusal mean something.
 //!
 //!     escape-artist --module-id .. --socket-path .. --data-dir ..   as a module: all attempts, see `confined`
 //!     escape-artist --unconfined [--attempt NAME]                   the controls, as root, see `unconfined`
-//!     escape-artist --list                                          name, group, expected, what it tries
+//!     escape-artist --list [--without LAYER,..]                     name, group, expected, layer, what it tries
 //!
 //! It never harms the machine, confined or not: what it would do to it on success is done in namespaces of its
 //! own, is bounded, or is not tried.
@@ -15,7 +16,10 @@ mod confined;
 mod context;
 mod error;
 mod inherited;
+mod needs;
+mod raw;
 mod report;
+mod steps;
 mod unconfined;
 
 use std::io::{self, Write};
@@ -34,7 +38,8 @@ fn main() -> ExitCode {
         std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
-        ["--list"] => list(),
+        ["--list"] => list(&[]),
+        ["--list", "--without", missing] => list(&context::layers(missing)),
         ["--unconfined"] => unconfined::run_all(),
         ["--unconfined", "--attempt", name] => unconfined::run_one(name),
         // What this program starts itself as, and nobody else.
@@ -49,12 +54,14 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints the table, separated by tabs: name, group, what it should meet when confined, what it tries.
-fn list() -> Result<ExitCode, Error> {
+/// Prints the table, separated by tabs: name, group, what it should meet when confined where these layers are missing,
+/// which layer answers, what it tries.
+fn list(missing: &[String]) -> Result<ExitCode, Error> {
     let mut out = io::stdout().lock();
     for (group, attempt) in attempts::all() {
-        writeln!(out, "{}\t{group}\t{}\t{}", attempt.name, attempt.expected, attempt.tries)
-            .map_err(|source| Error::Io { doing: "write to standard output".to_owned(), source })?;
+        let (expected, layer) = (attempt.expected(missing), attempt.layer);
+        writeln!(out, "{}\t{group}\t{expected}\t{layer}\t{}", attempt.name, attempt.tries)
+            .map_err(error::while_doing("write to standard output"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use rustix::thread::CapabilitySet;
 
+use crate::attempt::{self, Attempt, Needs, Run};
 use crate::attempts::{self, NAMESPACES};
 use crate::context::Context;
 use crate::error::{Error, on, while_doing};
@@ -32,16 +32,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(2);
 /// Exit status when no control failed, but some could not succeed on this kernel.
 const UNAVAILABLE: u8 = 3;
-/// What a kernel says that was built without something. As root, unconfined, no control meets these otherwise.
-const NOT_BUILT: [Errno; 5] =
-    [Errno::EAFNOSUPPORT, Errno::EPROTONOSUPPORT, Errno::ESOCKTNOSUPPORT, Errno::EOPNOTSUPP, Errno::ENOSYS];
-
-/// The one control that needs a Linux capability which root lacks on many virtual machines and in containers.
-const NEEDS: (&str, CapabilitySet) = ("raise-own-limit", CapabilitySet::SYS_RESOURCE);
-
 /// Runs every control and prints a line for each: name, kind and detail, separated by tabs. The kinds are those
-/// of the report, `unavailable` with the error where this kernel or this root cannot do it, and `died`. The exit status is
-/// 0 if all succeeded, [`UNAVAILABLE`] if all did that could on this kernel, and 1 otherwise.
+/// of the report; `unavailable` where what it needs is not there, and it did not succeed; `within` for an attempt on the
+/// core, which holds its control itself; and `died`. The exit status is 0 if all succeeded, [`UNAVAILABLE`] if all did that
+/// could on this machine, and 1 otherwise.
 ///
 /// # Errors
 /// What a control needs around it cannot be made.
@@ -81,41 +75,46 @@ impl From<Ending> for ExitCode {
 }
 
 fn run_and_print(name: &str) -> Result<Ending, Error> {
-    let fixture = Fixture::new()?;
-    let status = run_in_process(name, &fixture)?;
-    let reported = outcome(&fixture.report(), name).unwrap_or_default();
-    let (ending, kind, detail) = judge(reported, status, able(name));
-    let said = fixture.last_words();
-    let line = format!("{name}\t{kind}\t{detail}{said}\n");
+    let (_, attempt) = attempts::find(name).map_err(Error::Setting)?;
+    let (ending, line) = match attempt.run {
+        Run::Kernel(_) => run_one_on_kernel(attempt)?,
+        Run::Core(_) | Run::Handshake(_) => {
+            (Ending::Succeeded, "within\tthe same call for what is its own".to_owned())
+        }
+    };
+    let line = format!("{name}\t{line}\n");
     io::stdout().lock().write_all(line.as_bytes()).map_err(while_doing("write to standard output"))?;
     Ok(ending)
 }
 
-/// Whether this process may do what a control needs, as far as Linux capabilities decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Able {
-    Yes,
-    No,
+fn run_one_on_kernel(attempt: &Attempt) -> Result<(Ending, String), Error> {
+    let fixture = Fixture::new()?;
+    let status = run_in_process(attempt.name, &fixture)?;
+    let reported = outcome(&fixture.report(), attempt.name).unwrap_or_default();
+    // After the control, which may have had the kernel load what it needs.
+    let needs = if attempt.needs.is_there() { Ok(()) } else { Err(attempt.needs) };
+    let (ending, kind, detail) = judge(reported, status, needs);
+    Ok((ending, format!("{kind}\t{detail}{}", fixture.last_words())))
 }
 
-fn able(name: &str) -> Able {
-    let (needing, capability) = NEEDS;
-    match rustix::thread::capabilities(None) {
-        Ok(sets) if name == needing && !sets.effective.contains(capability) => Able::No,
-        Ok(_) | Err(_) => Able::Yes,
-    }
-}
-
-fn judge(reported: Option<(String, String)>, status: ExitStatus, able: Able) -> (Ending, String, String) {
+/// A control that succeeds without what it needs is a failure too: then what it needs is not what is stated.
+fn judge(
+    reported: Option<(String, String)>,
+    status: ExitStatus,
+    needs: Result<(), Needs>,
+) -> (Ending, String, String) {
     let Some((kind, detail)) = reported else {
         return (Ending::Failed, "died".to_owned(), status.to_string());
     };
-    let is_any = |errnos: &[Errno]| errnos.iter().any(|errno| format!("{errno:?}") == detail);
-    let impossible = is_any(&NOT_BUILT) || (able == Able::No && is_any(&[Errno::EPERM]));
-    match kind.as_str() {
-        "succeeded" => (Ending::Succeeded, kind, detail),
-        "errno" if impossible => (Ending::Unavailable, "unavailable".to_owned(), detail),
-        _ => (Ending::Failed, kind, detail),
+    match (kind.as_str(), needs) {
+        ("succeeded", Ok(())) => (Ending::Succeeded, kind, detail),
+        ("succeeded", Err(needs)) => {
+            (Ending::Failed, "needless".to_owned(), format!("without {needs}: {detail}"))
+        }
+        (_, Err(needs)) => {
+            (Ending::Unavailable, "unavailable".to_owned(), format!("{detail}: it needs {needs}"))
+        }
+        (_, Ok(())) => (Ending::Failed, kind, detail),
     }
 }
 
@@ -161,7 +160,10 @@ pub(crate) fn control(name: &str, data_dir: &Path, inherited: Inherited) -> Resu
     }
     let mut report = Report::open(&path).map_err(on(&path))?;
     report.start(name).map_err(on(&path))?;
-    let met = attempt.make(&context);
+    let Run::Kernel(run) = attempt.run else {
+        return Err(Error::Setting(format!("`{name}` has no control outside of the sandbox")));
+    };
+    let met = attempt::met(run(&context));
     // Not by its path: some attempts change what paths mean.
     report.finish(name, &met).map_err(on(&path))?;
     Ok(ExitCode::SUCCESS)
@@ -195,30 +197,32 @@ mod tests {
 
     use super::*;
 
-    fn judged(kind: &str, detail: &str, able: Able) -> (Ending, String) {
+    const NEEDS: Needs = Needs::Protocol("ALG");
+
+    fn judged(kind: &str, detail: &str, needs: Result<(), Needs>) -> (Ending, String) {
         let reported = Some((kind.to_owned(), detail.to_owned()));
-        let (ending, kind, _) = judge(reported, ExitStatus::from_raw(0), able);
+        let (ending, kind, _) = judge(reported, ExitStatus::from_raw(0), needs);
         (ending, kind)
     }
 
     #[test]
-    fn what_the_kernel_does_not_have_is_unavailable_and_not_a_success() {
-        let able = Able::Yes;
-        assert_eq!(judged("errno", "EAFNOSUPPORT", able), (Ending::Unavailable, "unavailable".to_owned()));
-        assert_eq!(judged("errno", "EPERM", able), (Ending::Failed, "errno".to_owned()));
-        assert_eq!(judged("nothing", "no process", able), (Ending::Failed, "nothing".to_owned()));
-        assert_eq!(judged("succeeded", "read 9 bytes", able), (Ending::Succeeded, "succeeded".to_owned()));
+    fn a_control_that_has_what_it_needs_must_succeed() {
+        let succeeded = judged("succeeded", "read 9 bytes", Ok(()));
+        assert_eq!(succeeded, (Ending::Succeeded, "succeeded".to_owned()));
+        assert_eq!(judged("errno", "EPERM", Ok(())), (Ending::Failed, "errno".to_owned()));
+        assert_eq!(judged("nothing", "no process", Ok(())), (Ending::Failed, "nothing".to_owned()));
     }
 
     #[test]
-    fn what_a_lesser_root_may_not_do_is_unavailable_for_that_error_only() {
-        assert_eq!(judged("errno", "EPERM", Able::No), (Ending::Unavailable, "unavailable".to_owned()));
-        assert_eq!(judged("errno", "EINVAL", Able::No), (Ending::Failed, "errno".to_owned()));
+    fn a_control_that_lacks_what_it_needs_must_not_succeed() {
+        let refused = judged("errno", "EAFNOSUPPORT", Err(NEEDS));
+        assert_eq!(refused, (Ending::Unavailable, "unavailable".to_owned()));
+        assert_eq!(judged("succeeded", "made it", Err(NEEDS)), (Ending::Failed, "needless".to_owned()));
     }
 
     #[test]
     fn a_control_that_says_nothing_has_died() {
-        let (ending, kind, _) = judge(None, ExitStatus::from_raw(9), Able::Yes);
+        let (ending, kind, _) = judge(None, ExitStatus::from_raw(9), Ok(()));
         assert_eq!((ending, kind.as_str()), (Ending::Failed, "died"));
     }
 }

@@ -85,12 +85,12 @@ fn started_by_hand_it_attacks_nothing() {
 }
 
 #[test]
-fn the_list_has_four_fields_for_every_attempt() {
+fn the_list_has_five_fields_for_every_attempt() {
     let output = by_hand(&["--list"]);
     assert!(output.status.success());
     let list = String::from_utf8(output.stdout).unwrap();
-    assert!(list.contains("read-passwd\tfiles\tENOENT\tread /etc/passwd\n"), "{list}");
-    assert!(list.lines().all(|line| line.split('\t').count() == 4), "{list}");
+    assert!(list.contains("read-passwd\tfiles\tENOENT\tmounts\tread /etc/passwd\n"), "{list}");
+    assert!(list.lines().all(|line| line.split('\t').count() == 5), "{list}");
 }
 
 #[test]
@@ -102,11 +102,10 @@ fn a_control_that_does_not_exist_is_refused() {
 }
 
 #[test]
-fn its_manifest_is_valid_asks_for_nothing_and_says_that_it_is_hostile() {
+fn its_manifest_is_valid_and_says_that_it_is_hostile() {
     let text = include_str!("../module.toml");
     let manifest = Manifest::parse("module.toml", text).unwrap();
     assert_eq!(manifest.entry_point().as_str(), "escape-artist");
     assert_eq!(manifest.version().to_string(), env!("CARGO_PKG_VERSION"));
-    assert!(manifest.capabilities().is_empty());
     assert!(text.contains("HOSTILE ON PURPOSE"));
 }

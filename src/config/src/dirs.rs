@@ -20,16 +20,21 @@ pub struct OverlappingDirs {
     pub why: &'static str,
 }
 
-/// The three directories of the config.
+/// The directories of the config, and the file that must lie in none of them.
 pub(crate) struct Dirs<'c> {
     pub(crate) state: &'c Path,
     pub(crate) modules: &'c Path,
     pub(crate) data: &'c Path,
+    pub(crate) grants: &'c Path,
 }
 
 const STATE: &str = "state_dir";
 const MODULES: &str = "modules.modules_dir";
 const DATA: &str = "modules.data_dir";
+const GRANTS: &str = "grants_file";
+
+/// What of the state directory the core can write.
+const OF_THE_CORE: &str = "core";
 
 impl Dirs<'_> {
     /// Compares the paths as they are written; a symbolic link is seen by whoever opens the directories.
@@ -42,7 +47,12 @@ impl Dirs<'_> {
         apart((MODULES, self.modules), (STATE, self.state), programs)?;
         apart((STATE, self.state), (MODULES, self.modules), programs)?;
         // The other way round is fine: the data directory in the state directory is a usual layout.
-        apart((STATE, self.state), (DATA, self.data), state)
+        apart((STATE, self.state), (DATA, self.data), state)?;
+        let grants = "what is confined could write its own grants";
+        let core = self.state.join(OF_THE_CORE);
+        apart((GRANTS, self.grants), (DATA, self.data), grants)?;
+        apart((GRANTS, self.grants), (STATE, &core), grants)?;
+        apart((GRANTS, self.grants), (MODULES, self.modules), "whoever installs a module could grant it")
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[interface]`: JSON-RPC and metrics over HTTP, for the operator's own tools.
 
-use crate::source::{address, path};
+use crate::source::{address_to_listen_on, path};
 use cofferdam_document::{DocumentError, Source, Spanned};
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ const DEFAULT_PORT: u16 = 8350;
 pub struct Interface {
     /// `enabled`: whether there is one. `false` unless set.
     pub enabled: bool,
-    /// `listen`: the address it listens on; `127.0.0.1:8350` unless set.
+    /// `listen`: the address it listens on; `127.0.0.1:8350` unless set. Port 0 has the kernel choose one.
     pub listen: SocketAddr,
     /// `token_file`: a file whose one line is taken as a bearer token, besides the cookie.
     pub token_file: Option<PathBuf>,
@@ -58,7 +58,7 @@ fn listen(
     allow_remote: bool,
 ) -> Result<SocketAddr, DocumentError> {
     let key = "interface.listen";
-    let address = address(source, key, text, text.get_ref(), "127.0.0.1:8350")?;
+    let address = address_to_listen_on(source, key, text, text.get_ref(), "127.0.0.1:8350")?;
     if address.ip().is_loopback() || allow_remote {
         return Ok(address);
     }

@@ -14,6 +14,7 @@ mod node;
 mod parse;
 mod sandbox;
 mod shutdown;
+mod signatures;
 mod source;
 
 pub use cofferdam_document::DocumentError;
@@ -25,6 +26,7 @@ pub use node::{Backend, Bitcoind, Chain, Embedded, RpcAuth};
 pub use parse::Config;
 pub use sandbox::{CgroupRoot, Layer, Sandbox};
 pub use shutdown::Shutdown;
+pub use signatures::Signatures;
 
 /// A `cofferdam.toml` with every key, its default and its meaning: what an operator starts from.
 pub const REFERENCE: &str = include_str!("../reference.toml");

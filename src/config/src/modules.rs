@@ -12,6 +12,9 @@ use std::path::PathBuf;
 /// string of it 128 KiB and all of it 2 MiB. So many values of this length are half a megabyte.
 const MAX_SETTING_BYTES: usize = 4096;
 
+/// More than the longest name of a system call has, in bytes.
+const MAX_CALL_NAME_BYTES: usize = 64;
+
 /// Which modules run, what they are told and what they are allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Modules {
@@ -28,7 +31,7 @@ pub struct Modules {
     /// `[modules.module_configs.<module>]`: its settings, as it finds them in its environment under
     /// [`ConfigKey::environment_name`]. A number or a truth value stands there as `5`, `1.5` or `true`.
     pub module_configs: BTreeMap<ModuleName, BTreeMap<ConfigKey, String>>,
-    /// `[modules.grants]`: what the operator allows a module, whatever else it asks for. A module that is
+    /// `[modules.grants]`: what the operator allows a module at most, besides the lock file. A module that is
     /// not listed gets what its manifest declares; one listed with `[]` gets nothing.
     pub grants: BTreeMap<ModuleName, CapabilitySet>,
     /// `[modules.publish_events]`: the event types that the operator lets a module publish. A module that is not
@@ -36,6 +39,8 @@ pub struct Modules {
     pub publish_events: BTreeMap<ModuleName, BTreeSet<EventName>>,
     /// `lightning`: the module that answers for Lightning and payments. None unless set.
     pub lightning: Option<ModuleName>,
+    /// `[modules.refuse_calls]`: system calls that a module is refused, though the policy allows them to every module.
+    pub refuse_calls: BTreeMap<ModuleName, BTreeSet<String>>,
     /// `[modules.limits.<module>]`: limits set instead of the policy's.
     pub limits: BTreeMap<ModuleName, LimitOverrides>,
 }
@@ -52,6 +57,7 @@ impl Default for Modules {
             grants: BTreeMap::new(),
             publish_events: BTreeMap::new(),
             lightning: None,
+            refuse_calls: BTreeMap::new(),
             limits: BTreeMap::new(),
         }
     }
@@ -84,6 +90,8 @@ pub(crate) struct Raw {
     #[serde(default)]
     publish_events: ByModule<Vec<Spanned<String>>>,
     lightning: Option<Spanned<String>>,
+    #[serde(default)]
+    refuse_calls: ByModule<Vec<Spanned<String>>>,
     #[serde(default)]
     limits: ByModule<limits::Raw>,
 }
@@ -127,6 +135,7 @@ impl Raw {
             grants: by_module(source, "modules.grants", self.grants, grant)?,
             publish_events: by_module(source, "modules.publish_events", self.publish_events, published)?,
             lightning: self.lightning.map(|text| value(source, "modules.lightning", &text)).transpose()?,
+            refuse_calls: by_module(source, "modules.refuse_calls", self.refuse_calls, refused)?,
             limits: by_module(source, "modules.limits", self.limits, |source, table, raw| {
                 raw.check(source, table)
             })?,
@@ -185,6 +194,29 @@ fn published(
     let mut names = BTreeSet::new();
     for text in &listed {
         if !names.insert(value(source, table, text)?) {
+            return Err(twice(source, table, text));
+        }
+    }
+    Ok(names)
+}
+
+/// Names that a system call could have. Which there are, and which a module may make at all, the policy knows.
+fn refused(
+    source: Source<'_>,
+    table: &str,
+    listed: Vec<Spanned<String>>,
+) -> Result<BTreeSet<String>, DocumentError> {
+    let mut names = BTreeSet::new();
+    for text in &listed {
+        let name = text.get_ref();
+        let is_name = (1..=MAX_CALL_NAME_BYTES).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !is_name {
+            let problem = format!("{} is no name of a system call", quote(name));
+            let fix = "name it as its man page does, like \"flock\"";
+            return Err(source.error(text.span(), table, problem, fix));
+        }
+        if !names.insert(name.clone()) {
             return Err(twice(source, table, text));
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::dirs::{Dirs, OverlappingDirs};
 use crate::source::path;
-use crate::{Backend, Bitcoind, Interface, Modules, RpcAuth, Sandbox, Shutdown};
-use crate::{interface, modules, node, sandbox, shutdown};
+use crate::{Backend, Bitcoind, Interface, Modules, RpcAuth, Sandbox, Shutdown, Signatures};
+use crate::{interface, modules, node, sandbox, shutdown, signatures};
 use cofferdam_document::{DocumentError, Source, Spanned};
 use serde::Deserialize;
 use std::ops::Range;
@@ -17,6 +17,10 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// `state_dir`: where the core keeps its state and the development chain. `data/cofferdam` unless set.
     pub state_dir: PathBuf,
+    /// `grants_file`: the lock file with the operator's grants. `grants.lock` unless set.
+    pub grants_file: PathBuf,
+    /// `[signatures]`.
+    pub signatures: Signatures,
     /// `[modules]`.
     pub modules: Modules,
     /// `[node]`.
@@ -35,6 +39,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             state_dir: PathBuf::from("data/cofferdam"),
+            grants_file: PathBuf::from("grants.lock"),
+            signatures: Signatures::default(),
             modules: Modules::default(),
             node: Backend::default(),
             redact_peers: false,
@@ -54,9 +60,12 @@ impl Config {
         let source = Source { file, text };
         let raw: Raw = source.read()?;
         let places = raw.dirs();
+        let grants_file = raw.grants_file.map(|file| path(source, "grants_file", &file)).transpose()?;
         let state_dir = raw.state_dir.map(|dir| path(source, "state_dir", &dir)).transpose()?;
         let config = Self {
             state_dir: state_dir.unwrap_or_else(|| Self::default().state_dir),
+            grants_file: grants_file.unwrap_or_else(|| Self::default().grants_file),
+            signatures: raw.signatures.check(source)?,
             modules: raw.modules.check(source)?,
             redact_peers: raw.node.redact_peers.unwrap_or(false),
             node: raw.node.check(source)?,
@@ -78,6 +87,7 @@ impl Config {
     pub fn resolve_paths(mut self, base: &Path) -> Result<Self, OverlappingDirs> {
         let resolve = |path: &mut PathBuf| *path = base.join(&*path);
         resolve(&mut self.state_dir);
+        resolve(&mut self.grants_file);
         resolve(&mut self.modules.modules_dir);
         resolve(&mut self.modules.data_dir);
         if let Backend::Bitcoind(Bitcoind { auth, .. }) = &mut self.node {
@@ -91,7 +101,12 @@ impl Config {
     }
 
     fn dirs(&self) -> Dirs<'_> {
-        Dirs { state: &self.state_dir, modules: &self.modules.modules_dir, data: &self.modules.data_dir }
+        Dirs {
+            state: &self.state_dir,
+            modules: &self.modules.modules_dir,
+            data: &self.modules.data_dir,
+            grants: &self.grants_file,
+        }
     }
 }
 
@@ -100,6 +115,9 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct Raw {
     state_dir: Option<Spanned<String>>,
+    grants_file: Option<Spanned<String>>,
+    #[serde(default)]
+    signatures: signatures::Raw,
     #[serde(default)]
     modules: modules::Raw,
     #[serde(default)]
@@ -113,9 +131,9 @@ struct Raw {
 }
 
 impl Raw {
-    /// Where the last of the three directories is set: with it they began to overlap.
+    /// Where the last of the paths is set: with it they began to overlap.
     fn dirs(&self) -> Range<usize> {
-        let set = [&self.state_dir, &self.modules.modules_dir, &self.modules.data_dir];
+        let set = [&self.state_dir, &self.modules.modules_dir, &self.modules.data_dir, &self.grants_file];
         set.into_iter().flatten().map(Spanned::span).max_by_key(|span| span.start).unwrap_or(0..0)
     }
 }

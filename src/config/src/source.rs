@@ -42,18 +42,36 @@ pub(crate) fn address(
     text: &str,
     example: &str,
 ) -> Result<SocketAddr, DocumentError> {
-    let refused =
-        |problem: String| Err(source.error(whole.span(), key, problem, format!("write it like {example}")));
-    let Ok(address) = text.parse::<SocketAddr>() else {
-        let value = quote(whole.get_ref());
-        return refused(format!(
-            "{value} is not an IP address and a port; the confined core cannot resolve names"
-        ));
-    };
-    if address.port() == 0 || address.ip().is_unspecified() {
-        return refused(format!("{} is not an address one can connect to", quote(whole.get_ref())));
+    let address = address_to_listen_on(source, key, whole, text, example)?;
+    if address.port() == 0 {
+        return Err(no_address(source, key, whole, example));
     }
     Ok(address)
+}
+
+/// The same; port 0 has the kernel choose one.
+pub(crate) fn address_to_listen_on(
+    source: Source<'_>,
+    key: &str,
+    whole: &Spanned<String>,
+    text: &str,
+    example: &str,
+) -> Result<SocketAddr, DocumentError> {
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        let value = quote(whole.get_ref());
+        let problem =
+            format!("{value} is not an IP address and a port; the confined core cannot resolve names");
+        return Err(source.error(whole.span(), key, problem, format!("write it like {example}")));
+    };
+    if address.ip().is_unspecified() {
+        return Err(no_address(source, key, whole, example));
+    }
+    Ok(address)
+}
+
+fn no_address(source: Source<'_>, key: &str, whole: &Spanned<String>, example: &str) -> DocumentError {
+    let problem = format!("{} is not an address one can connect to", quote(whole.get_ref()));
+    source.error(whole.span(), key, problem, format!("write it like {example}"))
 }
 
 /// Appends a key to the names of its tables.

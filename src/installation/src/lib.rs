@@ -2,10 +2,12 @@
 //!
 //! The launcher enforces and `cofferdam audit` prints what this crate derives, so the two cannot differ. It
 //! reads two kinds of files, `cofferdam.toml` and `module.toml`, looks at the headers of programs, and never
-//! writes a file or executes one. A module whose manifest is wrong is reported and does not run; the others do.
+//! writes a file or executes one. A module whose manifest is wrong is reported and does not run; the others do. Whether a
+//! module may run is decided here too, from its signature and the operator's lock file, and enforced by the launcher.
 
 #![forbid(unsafe_code)]
 
+mod admission;
 pub mod cgroups;
 mod linkage;
 mod profiles;
@@ -15,18 +17,25 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cofferdam_config::{Config, Sandbox};
+use cofferdam_grants::{LockError, Stamped};
 use cofferdam_manifest::{Manifest, ModuleName, resolve};
+use cofferdam_signature::FileHash;
 
+pub use admission::{Admission, MAX_PROGRAM_BYTES, NotAdmitted, grant_command, program_hash};
 pub use linkage::linkage;
 pub use profiles::weakenings;
-pub use read::manifest_at;
+pub use read::{Attached, manifest_at};
 
 /// What is installed, and which of it can run.
 #[derive(Debug)]
 pub struct Installation {
     /// The operator's config, every path absolute.
     pub config: Config,
-    /// The modules that can run, by name.
+    /// The operator's grants, and which state of the lock file says them.
+    pub grants: Stamped,
+    /// The config as the operator named it, for commands that are proposed.
+    pub named: PathBuf,
+    /// The modules that can run, by name, if they are granted.
     pub modules: BTreeMap<ModuleName, Installed>,
     /// Their names in start order: dependencies first.
     pub order: Vec<ModuleName>,
@@ -39,6 +48,10 @@ pub struct Installation {
 pub struct Installed {
     /// Its manifest.
     pub manifest: Manifest,
+    /// The hash of the bytes that were parsed as its manifest.
+    pub manifest_hash: FileHash,
+    /// Its signature, if it came with one.
+    pub signature: Attached,
     /// Its folder.
     pub directory: PathBuf,
 }
@@ -87,6 +100,9 @@ pub enum InstallationError {
         /// Which two, and why they must not.
         overlap: Box<cofferdam_config::OverlappingDirs>,
     },
+    /// The lock file cannot be read or is wrong.
+    #[error("{0}; until it can be read nothing starts, and nothing is granted")]
+    Grants(Box<LockError>),
 }
 
 impl Installation {
@@ -105,14 +121,25 @@ impl Installation {
             path: path.to_owned(),
             overlap: Box::new(overlap),
         })?;
-        Self::from_config(config)
+        let grants = cofferdam_grants::read(&config.grants_file, Some(path))
+            .map_err(|error| InstallationError::Grants(Box::new(error)))?;
+        Self::assemble(config, grants, path.to_owned())
     }
 
-    /// As [`Self::read`], with a config whose paths are absolute.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn from_config(config: Config) -> Result<Self, InstallationError> {
+    /// A config without modules.
+    #[must_use]
+    pub fn without_modules(config: Config) -> Self {
+        Self {
+            config,
+            grants: Stamped::default(),
+            named: PathBuf::new(),
+            modules: BTreeMap::new(),
+            order: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn assemble(config: Config, grants: Stamped, named: PathBuf) -> Result<Self, InstallationError> {
         let mut problems = Vec::new();
         let mut found = if config.modules.enabled {
             read::modules(&config.modules.modules_dir, limit(), &mut problems)?
@@ -131,7 +158,7 @@ impl Installation {
             .map(|installed| (installed.manifest.name().clone(), installed))
             .collect();
         problems.extend(profiles::idle_settings(&config, &modules));
-        Ok(Self { config, modules, order: resolution.order, problems })
+        Ok(Self { config, grants, named, modules, order: resolution.order, problems })
     }
 }
 

@@ -3,21 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_config::{Backend, Config, LimitOverrides};
-use cofferdam_manifest::ModuleName;
+use cofferdam_manifest::{Manifest, ModuleName};
 use cofferdam_policy::profile::{Linkage, Profile, Subject, Weakening};
 use cofferdam_policy::{CoreNeeds, Decisions, Grants, Overrides, Tables, derive, derive_core};
 
 use crate::{Installation, Installed, Problem};
 
 impl Installation {
-    /// The profile of an installed module.
+    /// The profile of an installed module: what it asks for, less what the config or the lock file withholds. For one
+    /// without a grant it is the profile it would have if all that it asks for were granted.
     #[must_use]
     pub fn profile(&self, installed: &Installed, linkage: Linkage, tables: &Tables) -> Profile {
         let name = installed.manifest.name();
         let modules = &self.config.modules;
+        let lock = self.grants.lock.modules.get(name);
         let decisions = Decisions {
-            grants: Grants::from(modules.grants.get(name).cloned()),
-            publishes: modules.publish_events.get(name).cloned(),
+            grants: Grants::from(both(
+                modules.grants.get(name),
+                lock.map(|grant| &grant.capabilities),
+                |one, other| one.intersection(other),
+            )),
+            publishes: both(
+                modules.publish_events.get(name),
+                lock.map(|grant| &grant.publish_events),
+                |one, other| one.intersection(other).cloned().collect(),
+            ),
+            refuse_calls: modules.refuse_calls.get(name).cloned().unwrap_or_default(),
             overrides: modules.limits.get(name).map(overrides).unwrap_or_default(),
             settings: modules.module_configs.get(name).cloned().unwrap_or_default(),
             weakened_by: weakenings(&self.config, tables),
@@ -49,6 +60,14 @@ impl Installation {
     }
 }
 
+/// What both bounds allow; `None`: there is no bound.
+fn both<T: Clone>(one: Option<&T>, other: Option<&T>, intersection: impl Fn(&T, &T) -> T) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(intersection(one, other)),
+        (one, other) => one.or(other).cloned(),
+    }
+}
+
 fn name(profile: Profile) -> Option<ModuleName> {
     match profile.subject {
         Subject::Module { name, .. } => Some(name),
@@ -60,6 +79,15 @@ fn name(profile: Profile) -> Option<ModuleName> {
 #[must_use]
 pub fn weakenings(config: &Config, tables: &Tables) -> Vec<Weakening> {
     config.sandbox.allow_missing.iter().filter_map(|layer| tables.weakening(layer.as_str())).collect()
+}
+
+/// By their names, however the module is linked.
+fn calls_that_modules_may_make(manifest: &Manifest) -> BTreeSet<String> {
+    let of = |linkage| {
+        let profile = derive(manifest, &Decisions::default(), linkage, &Tables::builtin());
+        profile.syscalls.allowed_names().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    of(Linkage::Static).union(&of(Linkage::Dynamic)).cloned().collect()
 }
 
 fn overrides(limits: &LimitOverrides) -> Overrides {
@@ -80,17 +108,19 @@ fn overrides(limits: &LimitOverrides) -> Overrides {
 pub(crate) fn idle_settings(config: &Config, modules: &BTreeMap<ModuleName, Installed>) -> Vec<Problem> {
     let settings = &config.modules;
     let tables = [
-        ("enabled_modules", settings.enabled_modules.iter().collect::<Vec<_>>()),
-        ("grants", settings.grants.keys().collect()),
-        ("publish_events", settings.publish_events.keys().collect()),
-        ("lightning", settings.lightning.iter().collect()),
-        ("limits", settings.limits.keys().collect()),
-        ("module_configs", settings.module_configs.keys().collect()),
+        ("modules.enabled_modules", settings.enabled_modules.iter().collect::<Vec<_>>()),
+        ("modules.grants", settings.grants.keys().collect()),
+        ("modules.publish_events", settings.publish_events.keys().collect()),
+        ("modules.lightning", settings.lightning.iter().collect()),
+        ("modules.refuse_calls", settings.refuse_calls.keys().collect()),
+        ("modules.limits", settings.limits.keys().collect()),
+        ("modules.module_configs", settings.module_configs.keys().collect()),
+        ("signatures.unsigned", config.signatures.unsigned.iter().collect()),
     ];
     let mut problems = Vec::new();
     for (table, names) in tables {
         for name in names.into_iter().filter(|name| !modules.contains_key(*name)) {
-            problems.push(Problem::Note(format!("modules.{table} names {name}, which does not run")));
+            problems.push(Problem::Note(format!("{table} names {name}, which does not run")));
         }
     }
     for (name, granted) in &settings.grants {
@@ -99,6 +129,14 @@ pub(crate) fn idle_settings(config: &Config, modules: &BTreeMap<ModuleName, Inst
             let text = format!(
                 "modules.grants gives {name} {capability}, which its manifest does not ask for: nothing is granted"
             );
+            problems.push(Problem::Note(text));
+        }
+    }
+    for (name, calls) in &settings.refuse_calls {
+        let Some(installed) = modules.get(name) else { continue };
+        let allowed = calls_that_modules_may_make(&installed.manifest);
+        for call in calls.difference(&allowed) {
+            let text = format!("modules.refuse_calls refuses {name} {call}, which no module may make");
             problems.push(Problem::Note(text));
         }
     }

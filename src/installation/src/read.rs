@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam_manifest::Manifest;
+use cofferdam_signature::{FileHash, SIGNATURE_FILE, SUMS_FILE};
 
 use crate::{InstallationError, Installed, Problem};
 
@@ -96,7 +97,10 @@ pub(crate) fn modules(
     let mut found = Vec::new();
     for directory in folders {
         match manifest(&directory) {
-            Ok(manifest) => found.push(Installed { manifest, directory }),
+            Ok((manifest, manifest_hash)) => {
+                let signature = Attached::beside(&directory);
+                found.push(Installed { manifest, manifest_hash, signature, directory });
+            }
             Err(error) => problems.push(Problem::Refused(error)),
         }
     }
@@ -112,12 +116,12 @@ fn has_manifest(folder: &Path) -> bool {
     )
 }
 
-fn manifest(directory: &Path) -> Result<Manifest, String> {
+fn manifest(directory: &Path) -> Result<(Manifest, FileHash), String> {
     let path = directory.join("module.toml");
-    let manifest = manifest_at(&path)?;
+    let (manifest, hash) = hashed_manifest(&path)?;
     // The folder's name is what the operator sees; one that lies about its module would mislead.
     if directory.file_name().and_then(|name| name.to_str()) == Some(manifest.name().as_str()) {
-        return Ok(manifest);
+        return Ok((manifest, hash));
     }
     Err(format!(
         "{}: the module is named {}, its folder is not; give both one name",
@@ -131,9 +135,67 @@ fn manifest(directory: &Path) -> Result<Manifest, String> {
 /// # Errors
 /// What is wrong with it, in one line: the file, the line, the key and what to write instead.
 pub fn manifest_at(path: &Path) -> Result<Manifest, String> {
+    hashed_manifest(path).map(|(manifest, _)| manifest)
+}
+
+/// A manifest, and the hash of exactly the bytes that were parsed.
+fn hashed_manifest(path: &Path) -> Result<(Manifest, FileHash), String> {
     let text = text(path, Links::Refused, "read the manifest", "check the path and its permissions")
         .map_err(|error| error.to_string())?;
-    Manifest::parse(&path.to_string_lossy(), &text).map_err(|error| error.to_string())
+    let manifest = Manifest::parse(&path.to_string_lossy(), &text).map_err(|error| error.to_string())?;
+    Ok((manifest, FileHash::of(text.as_bytes())))
+}
+
+/// The signature that came with a module, not yet looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attached {
+    /// Neither of the two files is there.
+    None,
+    /// Both are.
+    Files {
+        /// The bytes of the list of hashes.
+        sums: Vec<u8>,
+        /// The bytes of its signature.
+        signature: Vec<u8>,
+    },
+    /// Something is there that cannot be read as the two files: this is never taken for none.
+    Unreadable(String),
+}
+
+impl Attached {
+    /// Reads the two files in a module's folder.
+    pub(crate) fn beside(directory: &Path) -> Self {
+        let [sums, signature] = [SUMS_FILE, SIGNATURE_FILE].map(|name| short(&directory.join(name)));
+        match (sums, signature) {
+            (Err(error), _) | (_, Err(error)) => Self::Unreadable(error),
+            (Ok(None), Ok(None)) => Self::None,
+            (Ok(Some(sums)), Ok(Some(signature))) => Self::Files { sums, signature },
+            (Ok(Some(_)), Ok(None)) => {
+                Self::Unreadable(format!("{SUMS_FILE} is there and {SIGNATURE_FILE} is not"))
+            }
+            (Ok(None), Ok(Some(_))) => {
+                Self::Unreadable(format!("{SIGNATURE_FILE} is there and {SUMS_FILE} is not"))
+            }
+        }
+    }
+}
+
+/// The bytes of a short file that came with a module; none where it is not there.
+fn short(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let failed = |cause: std::io::Error| format!("read {}: {cause}", path.display());
+    let file = match open(path, Links::Refused) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(format!("{} is not a regular file", path.display()));
+    }
+    // One byte more than is taken, so that the verifier sees that it is too long.
+    let limit = u64::try_from(cofferdam_signature::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
 }
 
 #[cfg(test)]

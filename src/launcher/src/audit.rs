@@ -7,10 +7,12 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use cofferdam_audit::{Admission, Denial, Hash, Limit, Log, RateLimit, Record, Rotation, Text, location};
+use cofferdam_audit::{
+    Admission as Rate, Denial, Hash, Limit, Log, RateLimit, Record, Rotation, Signer, Text, location,
+};
 use cofferdam_control::{End, Usage};
-use cofferdam_installation::Installed;
-use cofferdam_manifest::Manifest;
+use cofferdam_installation::{Admission, Installed};
+use cofferdam_manifest::ModuleName;
 
 use crate::error::{Error, file};
 use crate::identity::make_directory;
@@ -34,6 +36,9 @@ const MAX_CLAIM_BYTES: usize = 128;
 /// texts one a second is 80 MB a day, a seventh of the log.
 const CLAIMS: LineRate = LineRate { burst: 2000, per_second: 1 };
 
+/// What starts are counted as that were refused because there were too many.
+const REFUSED_STARTS: &str = "starts beyond one a minute";
+
 /// The open log, and what is counted for it.
 pub(crate) struct Audit {
     log: Log,
@@ -43,7 +48,15 @@ pub(crate) struct Audit {
     /// How many of the core's claims are still written one by one.
     claims: Bucket,
     config: Hash,
-    manifests: BTreeMap<String, Hash>,
+    modules: BTreeMap<String, Known>,
+    /// What was refused before the log told of this start.
+    refused: Vec<Record>,
+}
+
+/// What a launch of a module is recorded with.
+struct Known {
+    manifest: Hash,
+    signer: Option<Signer>,
 }
 
 impl Audit {
@@ -59,27 +72,51 @@ impl Audit {
         let log = Log::open(&path, Rotation::default()).map_err(Error::Audit)?;
         let config = Hash::of(&read(config)?);
         let claims = Bucket::new(CLAIMS, Instant::now());
-        let (rate, manifests) = (RateLimit::default(), BTreeMap::new());
-        Ok(Self { log, unsynced_since: None, rate, claims, config, manifests })
+        let (rate, modules, refused) = (RateLimit::default(), BTreeMap::new(), Vec::new());
+        Ok(Self { log, unsynced_since: None, rate, claims, config, modules, refused })
     }
 
-    /// Takes the hash of a module's manifest: of the bytes that say what was parsed, and of no others.
-    pub(crate) fn know(&mut self, installed: &Installed) -> Result<(), Error> {
-        let path = installed.directory.join("module.toml");
-        let bytes = read(&path)?;
-        let parsed = std::str::from_utf8(&bytes).ok().and_then(|text| Manifest::parse("", text).ok());
-        if parsed.as_ref() != Some(&installed.manifest) {
-            let cause = std::io::Error::other("it was changed while cofferdam started");
-            return Err(file("read the manifest again", path, "start again")(cause));
-        }
-        self.manifests.insert(installed.manifest.name().to_string(), Hash::of(&bytes));
-        Ok(())
+    /// Takes what the launches of a module are recorded with: the hash of the manifest that was parsed, and who signed.
+    pub(crate) fn know(&mut self, installed: &Installed, admission: &Admission) {
+        let signer = admission.signer.as_ref().map(|signer| Signer {
+            name: Text::new(&signer.name),
+            key: Text::new(&signer.key),
+            comment: Text::new(&signer.comment),
+        });
+        let known = Known { manifest: Hash::from(installed.manifest_hash.bytes()), signer };
+        self.modules.insert(installed.manifest.name().to_string(), known);
+    }
+
+    /// Keeps, for after the line that tells of this start, that a module is not among those that run.
+    pub(crate) fn refuse(&mut self, module: &ModuleName, error: &Error) {
+        self.refused.push(not_started(module.as_str(), error));
+    }
+
+    /// Writes what the operator has granted or taken back.
+    ///
+    /// # Errors
+    /// When that cannot be written: then nothing may start by it.
+    pub(crate) fn grant(
+        &mut self,
+        module: &ModuleName,
+        added: Vec<String>,
+        removed: Vec<String>,
+    ) -> Result<(), Error> {
+        let texts = |words: Vec<String>| words.into_iter().map(Text::from).collect();
+        self.append(&Record::Grant {
+            module: module.as_str().into(),
+            added: texts(added),
+            removed: texts(removed),
+        })
     }
 
     /// Writes that Cofferdam begins to run.
     pub(crate) fn start(&mut self) -> Result<(), Error> {
         let version = Text::new(env!("CARGO_PKG_VERSION"));
         self.log.append(&Record::Start { version, config_sha256: self.config }).map_err(Error::Audit)?;
+        for refused in std::mem::take(&mut self.refused) {
+            self.append(&refused)?;
+        }
         self.log.sync().map_err(Error::Audit)?;
         log::line("launcher", &format!("audit log begins with head {}", self.log.head()));
         Ok(())
@@ -87,6 +124,9 @@ impl Audit {
 
     /// Writes that Cofferdam has stopped, and the head that proves later what was written until now.
     pub(crate) fn stop(&mut self, outcome: &Result<(), Error>) {
+        for counted in self.rate.rest() {
+            self.write(&counted);
+        }
         let reason = outcome.as_ref().map_or_else(ToString::to_string, |()| "asked to".to_owned());
         self.write(&Record::Stop { reason: reason.into() });
         self.sync();
@@ -101,30 +141,36 @@ impl Audit {
         let profile = loaded.profile();
         let label = profile.subject.label();
         let texts = |texts: Vec<String>| texts.into_iter().map(Text::from).collect();
+        let known = self.modules.get(label);
         let record = Record::Launch {
             subject: label.into(),
-            manifest_sha256: self.manifests.get(label).copied(),
+            manifest_sha256: known.map(|known| known.manifest),
             program_sha256: Hash::from(loaded.program_hash()),
             profile_sha256: loaded.profile_hash(),
             layers: texts(launcher.layers_in_force(loaded)),
             weakened_by: texts(launcher.layers_missing()),
             granted: profile.granted.iter().map(|capability| capability.as_str().into()).collect(),
+            signed_by: known.and_then(|known| known.signer.clone()),
         };
         self.append(&record)
     }
 
     /// Writes that a launch which was announced did not happen.
     pub(crate) fn not_started(&mut self, subject: &str, error: &Error) {
-        let reason = error.to_string().into();
-        self.write(&Record::Exit { subject: subject.into(), end: "not_started".into(), reason });
+        self.write(&not_started(subject, error));
+    }
+
+    /// Counts a start that was refused because there were too many.
+    pub(crate) fn start_refused(&mut self, module: &ModuleName, now: Instant) {
+        self.rate.count(&Text::new(module.as_str()), &Text::new(REFUSED_STARTS), 1, now);
     }
 
     /// Writes or counts a denial.
     pub(crate) fn denial(&mut self, subject: &str, what: Denial, now: Instant) {
         let subject = Text::new(subject);
         match self.rate.admit(&subject, &what.key(), now) {
-            Admission::Write => self.write(&Record::Denial { subject, what }),
-            Admission::Count => {}
+            Rate::Write => self.write(&Record::Denial { subject, what }),
+            Rate::Count => {}
         }
     }
 
@@ -184,6 +230,15 @@ impl Audit {
         }
     }
 
+    /// Puts what waits on the disk.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub(crate) fn settle(&mut self) -> Result<(), Error> {
+        self.unsynced_since = None;
+        self.log.sync().map_err(Error::Audit)
+    }
+
     fn sync(&mut self) {
         self.unsynced_since = None;
         if let Err(error) = self.log.sync() {
@@ -204,6 +259,10 @@ impl Audit {
         }
         written
     }
+}
+
+fn not_started(subject: &str, error: &Error) -> Record {
+    Record::Exit { subject: subject.into(), end: "not_started".into(), reason: error.to_string().into() }
 }
 
 /// Whether the launcher's loop had something to do.

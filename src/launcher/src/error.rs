@@ -98,12 +98,33 @@ pub enum Error {
     /// The config or a manifest is wrong. The text names file, line, key and fix.
     #[error("{0}")]
     Document(String),
+    /// A module is not signed or not granted as it is.
+    #[error(transparent)]
+    NotAdmitted(Box<cofferdam_installation::NotAdmitted>),
+    /// A module's grant was narrowed after its profile was made.
+    #[error(
+        "start {module}: the operator took back a part of its grant while cofferdam runs; \
+             start cofferdam again, and it starts with what it has now"
+    )]
+    Narrowed {
+        /// The module.
+        module: String,
+    },
+    /// The lock file cannot be read or is wrong.
+    #[error("{0}; until it can be read no module starts")]
+    Grants(Box<cofferdam_grants::LockError>),
     /// The audit log cannot be written. What cannot be recorded is not launched.
     #[error("{}; nothing is launched that cannot be recorded{}", .0, remedy(.0))]
     Audit(cofferdam_audit::Error),
     /// The core and the launcher do not understand each other.
     #[error("control socket: {0}")]
     Control(String),
+}
+
+impl Error {
+    pub(crate) fn grants(error: cofferdam_grants::LockError) -> Self {
+        Self::Grants(Box::new(error))
+    }
 }
 
 /// An error and its causes in one line.

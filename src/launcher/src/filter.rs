@@ -8,6 +8,9 @@
 //! Two calls may be made once by the launcher's own child under the filter: `sendmsg`, which hands over the
 //! listener, and `execveat`, which starts the program. They pass when their sixth argument, which the kernel
 //! ignores, is the ticket of this start: 64 random bits that exec wipes from every register and all memory.
+//!
+//! Under `cofferdam learn` the calls that the policy allows are reported too, and the launcher lets them go on. What
+//! it refuses is refused as ever.
 
 use cofferdam_policy::profile::{Condition, SyscallPolicy, SyscallRules, Verdict};
 use syscalls::Sysno;
@@ -39,11 +42,57 @@ pub struct FilterTooLong {
     instructions: usize,
 }
 
+/// Calls that are never reported when the policy allows them. The child of a start that fails ends by `exit_group`
+/// while the launcher waits for it and answers nothing; the others would not survive a signal while they wait: they
+/// are the ends of threads and of signal handlers, and what the kernel calls itself.
+pub(crate) const NEVER_WATCHED: [Sysno; 4] =
+    [Sysno::exit, Sysno::exit_group, Sysno::rt_sigreturn, Sysno::restart_syscall];
+
 /// Compiles `policy`. `ticket` is the secret of one start.
 ///
 /// # Errors
 /// [`FilterTooLong`].
 pub fn compile(policy: &SyscallPolicy, ticket: u64) -> Result<Vec<libc::sock_filter>, FilterTooLong> {
+    assemble(Source { policy, ticket, allowed: libc::SECCOMP_RET_ALLOW })
+}
+
+/// As [`compile`], with a filter that reports the allowed calls too.
+///
+/// # Errors
+/// [`FilterTooLong`].
+pub fn compile_watched(policy: &SyscallPolicy, ticket: u64) -> Result<Vec<libc::sock_filter>, FilterTooLong> {
+    assemble(Source { policy, ticket, allowed: libc::SECCOMP_RET_USER_NOTIF })
+}
+
+/// What a filter is made from.
+#[derive(Clone, Copy)]
+struct Source<'s> {
+    policy: &'s SyscallPolicy,
+    ticket: u64,
+    /// What the kernel does with an allowed call.
+    allowed: u32,
+}
+
+impl Source<'_> {
+    /// The same, for the call of this number.
+    fn of(self, number: u32) -> Self {
+        let never = NEVER_WATCHED.iter().any(|call| number_of(*call) == number);
+        Self { allowed: if never { libc::SECCOMP_RET_ALLOW } else { self.allowed }, ..self }
+    }
+
+    /// What the kernel does. Refused and forbidden calls both wait for the launcher, which knows which is which, logs
+    /// them, and answers or kills: in no case are they performed.
+    fn verdict(self, verdict: Verdict) -> libc::sock_filter {
+        let action = match verdict {
+            Verdict::Allow => self.allowed,
+            Verdict::Quiet(errno) => libc::SECCOMP_RET_ERRNO | u32::from(crate::denial::errno_number(errno)),
+            Verdict::Refuse(_) | Verdict::Kill => libc::SECCOMP_RET_USER_NOTIF,
+        };
+        statement(RET_K, action)
+    }
+}
+
+fn assemble(source: Source<'_>) -> Result<Vec<libc::sock_filter>, FilterTooLong> {
     let mut program = vec![
         statement(LD_ABS_W, OFFSET_ARCH),
         jump(JMP_JEQ_K, AUDIT_ARCH_X86_64, 1, 0),
@@ -52,7 +101,7 @@ pub fn compile(policy: &SyscallPolicy, ticket: u64) -> Result<Vec<libc::sock_fil
         jump(JMP_JGE_K, X32_BIT, 0, 1),
         statement(RET_K, libc::SECCOMP_RET_KILL_PROCESS),
     ];
-    program.extend(tree(&ranges(policy, ticket)));
+    program.extend(tree(&ranges(source)));
     if program.len() > MAX_INSTRUCTIONS {
         return Err(FilterTooLong { instructions: program.len() });
     }
@@ -65,13 +114,13 @@ struct Range {
     block: Vec<libc::sock_filter>,
 }
 
-fn ranges(policy: &SyscallPolicy, ticket: u64) -> Vec<Range> {
-    let otherwise = vec![verdict(policy.otherwise)];
-    let mut numbers: std::collections::BTreeSet<u32> = policy.rules.keys().copied().collect();
+fn ranges(source: Source<'_>) -> Vec<Range> {
+    let otherwise = vec![source.verdict(source.policy.otherwise)];
+    let mut numbers: std::collections::BTreeSet<u32> = source.policy.rules.keys().copied().collect();
     numbers.extend(ticketed());
     let mut all: Vec<Range> = vec![Range { first: 0, block: otherwise.clone() }];
     for number in numbers {
-        all.push(Range { first: number, block: block(number, policy, ticket) });
+        all.push(Range { first: number, block: block(number, source.of(number)) });
         all.push(Range { first: number.saturating_add(1), block: otherwise.clone() });
     }
     let mut merged: Vec<Range> = Vec::new();
@@ -104,25 +153,25 @@ fn number_of(call: Sysno) -> u32 {
 }
 
 /// Decides one system call. The accumulator holds its number on entry and anything on exit.
-fn block(number: u32, policy: &SyscallPolicy, ticket: u64) -> Vec<libc::sock_filter> {
+fn block(number: u32, source: Source<'_>) -> Vec<libc::sock_filter> {
     let mut block = Vec::new();
     if ticketed().contains(&number) {
-        block.extend(admit_ticket(ticket));
+        block.extend(admit_ticket(source.ticket));
     }
-    if let Some(rules) = policy.rules.get(&number) {
-        block.extend(clauses(rules));
+    if let Some(rules) = source.policy.rules.get(&number) {
+        block.extend(clauses(rules, source));
         if rules.clauses.iter().any(|clause| clause.when.is_empty()) {
             return block;
         }
     }
-    block.push(verdict(policy.otherwise));
+    block.push(source.verdict(source.policy.otherwise));
     block
 }
 
-fn clauses(rules: &SyscallRules) -> Vec<libc::sock_filter> {
+fn clauses(rules: &SyscallRules, source: Source<'_>) -> Vec<libc::sock_filter> {
     let mut out = Vec::new();
     for clause in &rules.clauses {
-        let decided = verdict(clause.verdict);
+        let decided = source.verdict(clause.verdict);
         let tests: Vec<_> = clause.when.iter().map(test).collect();
         // A failing test jumps over what is left of this clause.
         let mut left = tests.iter().map(Vec::len).sum::<usize>() + 1;
@@ -188,17 +237,6 @@ fn tree(ranges: &[Range]) -> Vec<libc::sock_filter> {
     out.extend(below);
     out.extend(above);
     out
-}
-
-/// What the kernel does. Refused and forbidden calls both wait for the launcher, which knows which is which,
-/// logs them, and answers or kills: in no case are they performed.
-fn verdict(verdict: Verdict) -> libc::sock_filter {
-    let action = match verdict {
-        Verdict::Allow => libc::SECCOMP_RET_ALLOW,
-        Verdict::Quiet(errno) => libc::SECCOMP_RET_ERRNO | u32::from(crate::denial::errno_number(errno)),
-        Verdict::Refuse(_) | Verdict::Kill => libc::SECCOMP_RET_USER_NOTIF,
-    };
-    statement(RET_K, action)
 }
 
 fn statement(code: u16, k: u32) -> libc::sock_filter {

@@ -24,6 +24,15 @@ const COOKIE_USER: &str = "__cookie__";
 /// The cookie's name in the state directory.
 const COOKIE_FILE: &str = "interface.cookie";
 
+/// The name there of the file that says where the interface listens: the config may leave the port to the kernel.
+const ADDRESS_FILE: &str = "interface.address";
+
+/// For the launcher's user alone.
+const SECRET: u32 = 0o600;
+
+/// For every tool that may look into the state directory.
+const PUBLIC: u32 = 0o644;
+
 /// The longest token, in bytes; more than any tool makes.
 const MAX_TOKEN_BYTES: usize = 512;
 
@@ -36,10 +45,11 @@ pub(crate) struct Interface {
     listener: TcpListener,
     announced: Announced,
     cookie_file: PathBuf,
+    address_file: PathBuf,
 }
 
 impl Interface {
-    /// Listens, and writes a new cookie that only the launcher's user can read.
+    /// Listens, and writes where it does and a new cookie that only the launcher's user can read.
     ///
     /// # Errors
     /// When the address is taken, or a file cannot be written or read.
@@ -52,10 +62,12 @@ impl Interface {
         let address = listener
             .local_addr()
             .map_err(|error| file("listen on", settings.listen.to_string(), "")(error))?;
-        let cookie_file = state_dir.join(COOKIE_FILE);
+        let (cookie_file, address_file) = (state_dir.join(COOKIE_FILE), state_dir.join(ADDRESS_FILE));
         let cookie = RpcCredentials { user: COOKIE_USER.to_owned(), password: new_secret()? };
-        write_cookie(&cookie_file, &cookie)?;
-        Ok(Some(Self { listener, announced: Announced { address, cookie, token }, cookie_file }))
+        replace(&cookie_file, &format!("{}:{}", cookie.user, cookie.password), SECRET)?;
+        replace(&address_file, &format!("{address}\n"), PUBLIC)?;
+        let announced = Announced { address, cookie, token };
+        Ok(Some(Self { listener, announced, cookie_file, address_file }))
     }
 
     /// What the core is told.
@@ -78,8 +90,8 @@ impl Interface {
 
 impl Drop for Interface {
     fn drop(&mut self) {
-        // A cookie that stays behind opens nothing: the next start makes another.
-        let _left_behind = fs::remove_file(&self.cookie_file);
+        // A cookie that stays behind opens nothing, and nobody listens at the address: the next start makes others.
+        let _left_behind = (fs::remove_file(&self.cookie_file), fs::remove_file(&self.address_file));
     }
 }
 
@@ -101,9 +113,11 @@ fn new_secret() -> Result<String, Error> {
 
 const UNWRITABLE: &str = "may this user write there, and is there room?";
 
-/// Replaces the file as a whole, so that no tool reads half a cookie.
-fn write_cookie(path: &Path, cookie: &RpcCredentials) -> Result<(), Error> {
-    let fresh = path.with_extension("cookie.new");
+/// Replaces the file as a whole, so that no tool reads half of it.
+fn replace(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(file("remove", &fresh, UNWRITABLE)(error));
@@ -113,11 +127,10 @@ fn write_cookie(path: &Path, cookie: &RpcCredentials) -> Result<(), Error> {
     let mut opened = fs::File::options()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(&fresh)
         .map_err(file("create", &fresh, UNWRITABLE))?;
-    let line = format!("{}:{}", cookie.user, cookie.password);
-    opened.write_all(line.as_bytes()).map_err(file("write", &fresh, UNWRITABLE))?;
+    opened.write_all(text.as_bytes()).map_err(file("write", &fresh, UNWRITABLE))?;
     fs::rename(&fresh, path).map_err(file("put in place", path, UNWRITABLE))
 }
 
@@ -181,6 +194,18 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         assert!(Interface::open(&Settings::default(), state.path()).unwrap().is_none());
         assert!(!state.path().join(COOKIE_FILE).exists());
+    }
+
+    #[test]
+    fn where_it_listens_stands_in_a_file_also_if_the_kernel_chose_the_port() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join(ADDRESS_FILE);
+        let interface = Interface::open(&settings(None), state.path()).unwrap().unwrap();
+        let address: SocketAddr = fs::read_to_string(&path).unwrap().trim_end().parse().unwrap();
+        assert_ne!(address.port(), 0);
+        assert!(TcpStream::connect(address).is_ok());
+        drop(interface);
+        assert!(!path.exists());
     }
 
     #[test]

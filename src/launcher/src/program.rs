@@ -1,14 +1,14 @@
 //! The program of a subject: opened once, copied into a sealed memory file, hashed. What was looked at is what
 //! runs, whatever happens to the file meanwhile.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use cofferdam_installation::linkage;
+use cofferdam_installation::{MAX_PROGRAM_BYTES, linkage};
 use cofferdam_policy::profile::Linkage;
+use cofferdam_signature::FileHash;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod};
@@ -16,9 +16,6 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, system};
 use crate::sys::parent;
-
-/// The largest program, in bytes: a bound on the memory a module's file can cost the launcher.
-pub(crate) const MAX_PROGRAM_BYTES: u64 = 512 * 1024 * 1024;
 
 /// All programs together, in bytes: their memory files are the launcher's memory, and nobody's cgroup limits it.
 pub(crate) const MAX_ALL_PROGRAMS_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -31,30 +28,8 @@ pub struct Program {
     pub size: u64,
     /// How it is linked.
     pub linkage: Linkage,
-    /// The SHA-256 of its bytes.
-    pub hash: ProgramHash,
-}
-
-/// A SHA-256, shown in hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ProgramHash([u8; 32]);
-
-impl ProgramHash {
-    pub(crate) fn bytes(self) -> [u8; 32] {
-        self.0
-    }
-}
-
-impl fmt::Display for ProgramHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for ProgramHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+    /// The SHA-256 of the bytes that were put into the image, which nobody can change any more.
+    pub hash: FileHash,
 }
 
 impl Program {
@@ -114,7 +89,12 @@ impl Program {
         let seals =
             SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&image, FcntlArg::F_ADD_SEALS(seals)).map_err(system("seal the program"))?;
-        Ok(Self { image: image.into(), size: copied, linkage, hash: ProgramHash(hash.finalize().into()) })
+        Ok(Self {
+            image: image.into(),
+            size: copied,
+            linkage,
+            hash: FileHash::from(<[u8; 32]>::from(hash.finalize())),
+        })
     }
 
     pub(crate) fn image(&self) -> BorrowedFd<'_> {

@@ -20,6 +20,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::audit::Audit;
 use crate::cgroup::CgroupHost;
 use crate::error::{Error, file, system};
+use crate::grants::Grants;
 use crate::host::{Host, close_on_exec_all, modules_for_descriptors};
 use crate::identity::{Sharing, assign, assign_core, make_directory};
 use crate::interface::Interface;
@@ -27,6 +28,7 @@ use crate::layers::Layers;
 use crate::log;
 use crate::program::{MAX_ALL_PROGRAMS_BYTES, Program};
 use crate::start::{Launcher, Loaded, ModuleFiles};
+use crate::supervisor::watch::Watch;
 use crate::supervisor::{Module, Parts, Supervisor};
 use crate::sweeper::Sweeper;
 use crate::sys::parent;
@@ -47,6 +49,18 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     close_on_exec_all()?;
     let signals = take_signals()?;
+    run_watching(options, None, &signals).map(|_nothing| ())
+}
+
+/// As [`run`], watching one module if there is one to watch.
+///
+/// # Errors
+/// As [`run`], and when the watched module is none that runs here.
+pub(crate) fn run_watching(
+    options: &Options,
+    watch: Option<Watch>,
+    signals: &SignalFd,
+) -> Result<Option<Watch>, Error> {
     let installation =
         Installation::read(&options.config).map_err(|error| Error::Document(error.to_string()))?;
     for problem in &installation.problems {
@@ -61,14 +75,14 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let launcher = settle(&installation, &instance, scratch)?;
     let sweeper = Sweeper::start(launcher.cgroup_directories(), lock_path(&state_dir))?;
     let audit = Audit::open(&state_dir, &options.config)?;
-    let supervisor = load(launcher, audit, installation, options)?;
-    supervisor.run(&signals)?;
+    let supervisor = load(launcher, audit, installation, options, watch)?;
+    let watched = supervisor.run(signals)?;
     sweeper.dismiss();
-    Ok(())
+    Ok(watched)
 }
 
 /// Signals that stop the launcher arrive by descriptor; no handler ever runs. SIGPIPE is ignored by Rust.
-fn take_signals() -> Result<SignalFd, Error> {
+pub(crate) fn take_signals() -> Result<SignalFd, Error> {
     let mut stop = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         stop.add(signal);
@@ -157,6 +171,7 @@ fn load(
     mut audit: Audit,
     installation: Installation,
     options: &Options,
+    watch: Option<Watch>,
 ) -> Result<Supervisor, Error> {
     let tables = Tables::builtin();
     let config = &installation.config;
@@ -176,19 +191,16 @@ fn load(
         );
         return Err(Error::Document(text));
     }
-    let files_of = |name: &ModuleName| {
-        let inside = core_profile.module_files.iter().find(|rule| rule.inside.ends_with(&format!("/{name}")));
-        inside.map(|rule| PathBuf::from(&rule.inside))
-    };
+    let seen_by_core = core_profile.module_files.iter();
     let inside: BTreeMap<ModuleName, PathBuf> =
-        installation.order.iter().filter_map(|name| Some((name.clone(), files_of(name)?))).collect();
+        seen_by_core.map(|rule| (rule.module.clone(), PathBuf::from(&rule.directory.inside))).collect();
     let sharing = |name: &ModuleName| match inside.contains_key(name) {
         true => Sharing::WithCore,
         false => Sharing::Own,
     };
     let names: Vec<_> = installation.order.iter().map(|name| (name.to_string(), sharing(name))).collect();
     let mut homes = assign(launcher.host(), uid_base, &config.modules.data_dir, &names)?;
-    let mut module_files = Vec::new();
+    let mut module_files = BTreeMap::new();
     let mut programs_bytes = core_program.size;
     let mut modules = BTreeMap::new();
     let mut roster = Vec::new();
@@ -196,8 +208,11 @@ fn load(
         let Some(installed) = installation.modules.get(name) else { continue };
         let Some(home) = homes.remove(name.as_str()) else { continue };
         let loaded = home.and_then(|home| {
-            audit.know(installed)?;
             let program = open_program(installed)?;
+            // Of the bytes that will be executed and of those that were parsed; nothing is read again.
+            let admission = installation.admit(installed, program.hash);
+            let admission = admission.map_err(|refused| Error::NotAdmitted(Box::new(refused)))?;
+            audit.know(installed, &admission);
             let with_this = programs_bytes.saturating_add(program.size);
             if with_this > MAX_ALL_PROGRAMS_BYTES {
                 return Err(too_much(installed));
@@ -208,27 +223,48 @@ fn load(
                 Some(inside) => Some((inside, ModuleFiles::of(&home)?)),
                 None => None,
             };
-            Ok((launcher.load(profile, program, home)?, files))
+            let mut loaded = launcher.load(profile, program, home)?;
+            if watch.as_ref().is_some_and(|watch| watch.module == *name) {
+                loaded.watch();
+            }
+            Ok((loaded, files, admission))
         });
         match loaded {
-            Ok((loaded, files)) => {
+            Ok((loaded, files, admission)) => {
                 roster.push(entry(installed, &loaded, files.as_ref().map(|(inside, _)| (*inside).clone())));
-                module_files.extend(files.map(|(inside, files)| (inside.clone(), files)));
-                modules.insert(name.clone(), Module::new(loaded));
+                module_files.extend(files.map(|(_, files)| (name.clone(), files)));
+                modules.insert(name.clone(), Module::new(loaded, admission));
             }
-            Err(error) => log::error(name.as_str(), &error),
+            Err(error) => {
+                log::error(name.as_str(), &error);
+                audit.refuse(name, &error);
+            }
         }
     }
-    // The core sees the files of those that run. Both lists are in the order of the modules' names.
-    module_files.sort_by(|(one, _), (other, _)| one.cmp(other));
-    core_profile
-        .module_files
-        .retain(|rule| module_files.iter().any(|(inside, _)| inside == Path::new(&rule.inside)));
-    let module_files = module_files.into_iter().map(|(_, files)| files).collect();
+    if let Some(watch) = watch.as_ref().filter(|watch| !modules.contains_key(&watch.module)) {
+        let text = format!("{} is not a module that runs here; `cofferdam check` says why", watch.module);
+        return Err(Error::Document(text));
+    }
+    // The core sees the files of those that run.
+    core_profile.module_files.retain(|rule| module_files.contains_key(&rule.module));
+    let in_order = core_profile.module_files.iter();
+    let module_files = in_order.filter_map(|rule| module_files.remove(&rule.module)).collect();
     let core = launcher.load_with(core_profile, core_program, core_home, module_files)?;
     let node = node_settings(&config.node);
+    let grants = Grants::new(&installation);
     let config = installation.config;
-    Ok(Supervisor::new(Parts { launcher, audit, config, roster, node, interface, modules, core }))
+    Ok(Supervisor::new(Parts {
+        launcher,
+        audit,
+        grants,
+        config,
+        roster,
+        node,
+        interface,
+        modules,
+        core,
+        watch,
+    }))
 }
 
 pub(crate) fn open_program(installed: &Installed) -> Result<Program, Error> {

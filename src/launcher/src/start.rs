@@ -14,11 +14,11 @@ use std::path::PathBuf;
 
 use cofferdam_audit::Hash;
 use cofferdam_config::Layer;
-use cofferdam_policy::page::render_json;
+use cofferdam_policy::page::canonical;
 use cofferdam_policy::profile::{Namespace, Network, Profile};
 
 use crate::cgroup::{Cgroup, CgroupHost};
-use crate::child::{self, FailureSlot, Groups, Numbers, Plan};
+use crate::child::{self, FailureSlot, Groups, Numbers, Plan, Watching};
 use crate::error::{Error, file, system};
 use crate::host::{Enforced, Host, Privilege, raise};
 use crate::identity::Home;
@@ -60,6 +60,7 @@ pub struct Loaded {
     module_files: Vec<ModuleFiles>,
     ruleset: Option<OwnedFd>,
     outside: OutsideId,
+    watching: Watching,
 }
 
 /// A module's data directory, of which the core gets a view.
@@ -88,6 +89,11 @@ impl Loaded {
     /// The hash of what confines it, for the audit log.
     pub(crate) fn profile_hash(&self) -> Hash {
         self.profile_hash
+    }
+
+    /// From now on its starts are watched.
+    pub(crate) fn watch(&mut self) {
+        self.watching = Watching::Yes;
     }
 
     /// What confines it.
@@ -157,13 +163,10 @@ impl Launcher {
             libraries.push(open_directory(&rule.inside)?);
         }
         let mut opened = vec![OpenedDirectory { directory: &data, access: profile.data.access }];
-        opened.extend(
-            profile
-                .module_files
-                .iter()
-                .zip(&module_files)
-                .map(|(rule, files)| OpenedDirectory { directory: &files.directory, access: rule.access }),
-        );
+        opened.extend(profile.module_files.iter().zip(&module_files).map(|(rule, files)| OpenedDirectory {
+            directory: &files.directory,
+            access: rule.directory.access,
+        }));
         opened.extend(
             profile
                 .libraries
@@ -177,7 +180,7 @@ impl Launcher {
         } else {
             Some(landlock::ruleset(&profile, &opened, self.host.landlock_abi)?)
         };
-        let profile_hash = Hash::of(render_json(&profile, &[], &[]).as_bytes());
+        let profile_hash = Hash::of(canonical(&profile).as_bytes());
         Ok(Loaded {
             profile,
             profile_hash,
@@ -188,6 +191,7 @@ impl Launcher {
             module_files,
             ruleset,
             outside,
+            watching: Watching::No,
         })
     }
 
@@ -229,7 +233,11 @@ impl Launcher {
             listener_channel: raise(&child_channel)?,
             listener_message: DescriptorMessage::new(numbers.listener),
             ruleset,
-            filter: filter::compile(&profile.syscalls, ticket)?,
+            filter: match loaded.watching {
+                Watching::No => filter::compile(&profile.syscalls, ticket)?,
+                Watching::Yes => filter::compile_watched(&profile.syscalls, ticket)?,
+            },
+            watching: loaded.watching,
             ticket,
             image: image(profile),
             numbers,

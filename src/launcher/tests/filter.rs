@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use cofferdam_launcher::filter::compile;
+use cofferdam_launcher::filter::{compile, compile_watched};
 use cofferdam_manifest::Manifest;
 use cofferdam_policy::profile::{Linkage, SyscallPolicy, Verdict};
 use cofferdam_policy::{CoreNeeds, Decisions, Tables, derive, derive_core};
@@ -28,6 +28,11 @@ const KILL_PROCESS: u32 = 0x8000_0000;
 const USER_NOTIF: u32 = 0x7fc0_0000;
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
+
+/// What a watched module does without being held up: the ends of a thread, of the program and of a signal's handler, and
+/// what the kernel itself calls.
+const NEVER_WATCHED: [i64; 4] =
+    [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn, libc::SYS_restart_syscall];
 
 static POLICIES: LazyLock<Vec<SyscallPolicy>> = LazyLock::new(|| {
     let tables = Tables::builtin();
@@ -44,11 +49,18 @@ static POLICIES: LazyLock<Vec<SyscallPolicy>> = LazyLock::new(|| {
 
 /// For each policy, what the two compilers make of it.
 static COMPILED: LazyLock<Vec<Programs>> = LazyLock::new(|| {
-    POLICIES.iter().map(|policy| Programs { ours: ours(policy), reference: reference(policy) }).collect()
+    let programs = |policy| Programs {
+        ours: instructions(&compile(policy, TICKET).unwrap()),
+        watched: instructions(&compile_watched(policy, TICKET).unwrap()),
+        reference: reference(policy),
+    };
+    POLICIES.iter().map(programs).collect()
 });
 
 struct Programs {
     ours: Vec<(u16, u8, u8, u32)>,
+    /// For `cofferdam learn`.
+    watched: Vec<(u16, u8, u8, u32)>,
     reference: Vec<(u16, u8, u8, u32)>,
 }
 
@@ -84,8 +96,8 @@ fn interpret(program: &[(u16, u8, u8, u32)], data: &[u8]) -> u32 {
     }
 }
 
-fn ours(policy: &SyscallPolicy) -> Vec<(u16, u8, u8, u32)> {
-    compile(policy, TICKET).unwrap().iter().map(|i| (i.code, i.jt, i.jf, i.k)).collect()
+fn instructions(program: &[libc::sock_filter]) -> Vec<(u16, u8, u8, u32)> {
+    program.iter().map(|i| (i.code, i.jt, i.jf, i.k)).collect()
 }
 
 fn expected(policy: &SyscallPolicy, number: u32, arguments: &[u64; 6]) -> u32 {
@@ -178,6 +190,18 @@ proptest! {
     }
 
     #[test]
+    fn a_watched_filter_reports_what_it_allows_and_decides_the_rest_alike((which, number, arguments) in calls()) {
+        let bytes = data(X86_64, number, &arguments);
+        let programs = &COMPILED[which];
+        let never = NEVER_WATCHED.contains(&i64::from(number)) || arguments[5] == TICKET;
+        let expected = match interpret(&programs.ours, &bytes) {
+            ALLOW if !never => USER_NOTIF,
+            decided => decided,
+        };
+        prop_assert_eq!(interpret(&programs.watched, &bytes), expected);
+    }
+
+    #[test]
     fn a_second_compiler_allows_the_same_calls((which, number, arguments) in calls()) {
         prop_assume!(arguments[5] != TICKET);
         let programs = &COMPILED[which];
@@ -188,7 +212,7 @@ proptest! {
 
     #[test]
     fn an_entry_of_another_architecture_kills(number in any::<u32>(), arguments in any::<[u64; 6]>()) {
-        for program in COMPILED.iter().map(|programs| &programs.ours) {
+        for program in COMPILED.iter().flat_map(|programs| [&programs.ours, &programs.watched]) {
             prop_assert_eq!(interpret(program, &data(I386, number, &arguments)), KILL_PROCESS);
             let x32 = number | 0x4000_0000;
             prop_assert_eq!(interpret(program, &data(X86_64, x32, &arguments)), KILL_PROCESS);
@@ -198,8 +222,9 @@ proptest! {
     #[test]
     fn the_ticket_admits_the_two_calls_of_the_launch_and_nothing_like_it_does(wrong in any::<u64>()) {
         prop_assume!(wrong != TICKET);
-        let program = &COMPILED[0].ours;
-        for number in [libc::SYS_execveat as u32, libc::SYS_sendmsg as u32] {
+        let calls = [libc::SYS_execveat as u32, libc::SYS_sendmsg as u32];
+        let programs = [&COMPILED[0].ours, &COMPILED[0].watched];
+        for (program, number) in programs.iter().flat_map(|program| calls.map(|number| (program, number))) {
             let with = |ticket| interpret(program, &data(X86_64, number, &[4, 0, 0, 0, 0, ticket]));
             prop_assert_eq!(with(TICKET), ALLOW);
             prop_assert_ne!(with(wrong), ALLOW);

@@ -2,11 +2,13 @@
 
 mod descriptors;
 mod files;
+mod host;
 mod kernel;
 mod namespaces;
+mod network;
 mod processes;
 mod resources;
-mod sockets;
+mod terminals;
 
 use crate::attempt::Attempt;
 
@@ -25,11 +27,13 @@ pub(crate) const NAMESPACES: &str = "namespaces";
 /// All attempts. Those on resources come last: they write a lot, and the others should be seen first.
 pub(crate) const GROUPS: &[Group] = &[
     Group { name: "files", attempts: files::ATTEMPTS },
-    Group { name: "sockets", attempts: sockets::ATTEMPTS },
+    Group { name: "network", attempts: network::ATTEMPTS },
     Group { name: "processes", attempts: processes::ATTEMPTS },
     Group { name: NAMESPACES, attempts: namespaces::ATTEMPTS },
-    Group { name: "kernel", attempts: kernel::ATTEMPTS },
     Group { name: "descriptors", attempts: descriptors::ATTEMPTS },
+    Group { name: "kernel", attempts: kernel::ATTEMPTS },
+    Group { name: "terminals", attempts: terminals::ATTEMPTS },
+    Group { name: "host", attempts: host::ATTEMPTS },
     Group { name: "resources", attempts: resources::ATTEMPTS },
 ];
 
@@ -51,6 +55,8 @@ pub(crate) fn find(name: &str) -> Result<(&'static str, &'static Attempt), Strin
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::attempt::Expected;
@@ -82,7 +88,30 @@ mod tests {
     #[test]
     fn every_expected_error_is_a_known_one() {
         let unknown = Expected::Errno(nix::errno::Errno::UnknownErrno);
-        assert!(all().all(|(_, attempt)| attempt.expected != unknown));
+        assert!(all().all(|(_, attempt)| attempt.expected(&[]) != unknown));
+    }
+
+    /// One technique a file: the folder is the group, the file is the name, and there is no file beside.
+    #[test]
+    fn each_attempt_stands_in_the_file_that_its_group_and_its_name_say() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/attempts");
+        let mut wanted = BTreeSet::from([folder.join("mod.rs")]);
+        for (group, attempt) in all() {
+            let path = folder.join(group).join(attempt.name.replace('-', "_")).with_extension("rs");
+            let text =
+                fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(text.contains(&format!("\"{}\"", attempt.name)), "{}", path.display());
+            wanted.insert(path);
+        }
+        wanted.extend(GROUPS.iter().map(|group| folder.join(group.name).join("mod.rs")));
+        assert_eq!(files_below(&folder), wanted);
+    }
+
+    fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .flat_map(|path| if path.is_dir() { files_below(&path) } else { BTreeSet::from([path]) })
+            .collect()
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// Every key there is, each set to something else than its default.
 const FULL: &str = r#"state_dir = "state"
+grants_file = "/etc/grants"
 [modules]
 enabled = false
 modules_dir = "/opt/modules"
@@ -25,6 +26,8 @@ my-module = ["read_blockchain"]
 nothing = []
 [modules.publish_events]
 my-module = ["PaymentSettled"]
+[modules.refuse_calls]
+my-module = ["flock"]
 [modules.limits.my-module]
 memory_bytes = 268435456
 cpu_percent = 50
@@ -35,6 +38,10 @@ storage_bytes = 11
 storage_keys = 12
 file_bytes = 13
 file_count = 14
+[signatures]
+unsigned = ["my-module"]
+[signatures.trusted_keys]
+alice = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 [node]
 backend = "bitcoind"
 redact_peers = true
@@ -109,6 +116,55 @@ fn an_interface_for_other_hosts_needs_to_be_allowed_by_name() {
 }
 
 #[test]
+fn an_interface_may_have_the_kernel_choose_its_port_and_must_name_its_address() {
+    let listening = |address: &str| format!("[interface]\nlisten = \"{address}\"\nallow_remote = true\n");
+    let config = Config::parse("c.toml", &listening("127.0.0.1:0")).unwrap();
+    assert_eq!(config.interface.listen.to_string(), "127.0.0.1:0");
+    assert!(message(&listening("0.0.0.0:0")).contains("not an address one can connect to"));
+}
+
+#[test]
+fn what_is_refused_is_named_like_a_system_call_and_once() {
+    let listed = |names: &str| format!("[modules.refuse_calls]\na = [{names}]\n");
+    let config = parsed(&listed("\"flock\", \"pread64\""));
+    let refused = config.modules.refuse_calls.values().next().unwrap();
+    assert!(refused.contains("flock") && refused.contains("pread64"));
+    for wrong in ["\"\"", "\"flock \"", "\"FLOCK\"", "\"a\\nb\""] {
+        assert!(message(&listed(wrong)).contains("modules.refuse_calls.a"), "{}", message(&listed(wrong)));
+    }
+    assert!(message(&listed("\"flock\", \"flock\"")).contains("listed twice"));
+}
+
+#[test]
+fn trusted_keys_are_checked_where_they_stand() {
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let table = "[signatures.trusted_keys]\n";
+    let config = parsed(&format!("{table}\"Alice of Example\" = \"{key}\"\n"));
+    assert_eq!(config.signatures.trusted_keys[0].name(), "Alice of Example");
+    assert_eq!(config.signatures.trusted_keys[0].text(), key);
+    for (lines, error) in [
+        (format!("alice = \"{}\"\n", &key[1..]), "c.toml:2:9: `signatures.trusted_keys.alice`: "),
+        (format!("a = \"{key}\"\nb = \"{key}\"\n"), "the key is listed under another name too"),
+        (format!("\"a\\u001b[2J\" = \"{key}\"\n"), "does not print"),
+    ] {
+        let message = message(&format!("{table}{lines}"));
+        assert!(message.contains(error), "{message}");
+    }
+    assert!(message("[signatures]\nunsigned = [\"a\", \"a\"]\n").contains("`a` is listed twice"));
+}
+
+#[test]
+fn the_lock_file_lies_where_nothing_that_is_confined_can_write() {
+    for place in ["data/modules/m/grants.lock", "modules/grants.lock", "data/cofferdam/core/grants.lock"] {
+        let message = message(&format!("grants_file = \"{place}\"\n"));
+        assert!(message.starts_with("c.toml:1:15: `grants_file`"), "{message}");
+    }
+    for place in ["grants.lock", "data/grants.lock", "data/cofferdam/grants.lock"] {
+        assert_eq!(parsed(&format!("grants_file = \"{place}\"\n")).grants_file, PathBuf::from(place));
+    }
+}
+
+#[test]
 fn every_section_may_be_empty() {
     assert_eq!(parsed("[modules]\n[node]\n[node.embedded]\n[sandbox]\n[shutdown]"), Config::default());
 }
@@ -126,6 +182,9 @@ fn the_section_of_the_specification_is_read() {
 fn every_key_is_read() {
     let config = parsed(FULL);
     assert_eq!(config.state_dir, PathBuf::from("state"));
+    assert_eq!(config.grants_file, PathBuf::from("/etc/grants"));
+    assert_eq!(config.signatures.trusted_keys.iter().map(|key| key.name()).collect::<Vec<_>>(), ["alice"]);
+    assert_eq!(config.signatures.unsigned.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["my-module"]);
     let modules = &config.modules;
     assert!(!modules.enabled);
     assert_eq!(modules.modules_dir, PathBuf::from("/opt/modules"));

@@ -35,6 +35,15 @@ enum Group {
     V2(v2::Group),
 }
 
+/// The limits of a cgroup, read from the kernel, in the units of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InForce {
+    pub(crate) memory_bytes: u64,
+    pub(crate) cpu_percent: u64,
+    pub(crate) cpu_weight: u64,
+    pub(crate) tasks: u64,
+}
+
 /// How a child enters its cgroup.
 pub(crate) enum Entry {
     /// It writes "0" to each of these (v1).
@@ -78,6 +87,14 @@ impl Cgroup {
         match &self.group {
             Group::V1(group) => group.membership(),
             Group::V2(group) => group.membership(),
+        }
+    }
+
+    /// The limits as the kernel has them now.
+    pub(crate) fn limits_in_force(&self) -> Result<InForce, Error> {
+        match &self.group {
+            Group::V1(group) => group.limits_in_force(),
+            Group::V2(group) => group.limits_in_force(),
         }
     }
 

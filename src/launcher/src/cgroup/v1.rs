@@ -7,11 +7,19 @@ use std::path::PathBuf;
 use cofferdam_control::Usage;
 use cofferdam_policy::profile::Limits;
 
-use super::{Membership, files};
+use super::{InForce, Membership, files};
 use crate::error::Error;
 
 /// The period over which processor time is shared out, in microseconds; the kernel's default.
 pub(super) const CPU_PERIOD_US: u64 = 100_000;
+
+/// What v1 gives every cgroup, where v2 gives it a weight of 100.
+const DEFAULT_SHARES: u64 = 1024;
+
+/// A weight in the shares of v1; what was rounded off is made up for, so that it can be read back.
+fn shares(weight: u32) -> u64 {
+    (u64::from(weight) * DEFAULT_SHARES).div_ceil(100).max(2)
+}
 
 /// One directory a hierarchy: memory, cpu, pids.
 #[derive(Debug)]
@@ -38,7 +46,19 @@ impl Group {
         let quota = super::cpu_quota_us(limits.cpu_percent.value);
         files::limit(&self.cpu, "cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
         files::limit(&self.cpu, "cpu.cfs_quota_us", &quota.to_string())?;
+        files::limit(&self.cpu, "cpu.shares", &shares(limits.cpu_weight.value).to_string())?;
         files::limit(&self.pids, "pids.max", &limits.tasks.value.to_string())
+    }
+
+    pub(super) fn limits_in_force(&self) -> Result<InForce, Error> {
+        let percent = files::number(&self.cpu, "cpu.cfs_quota_us")?.saturating_mul(100)
+            / files::number(&self.cpu, "cpu.cfs_period_us")?.max(1);
+        Ok(InForce {
+            memory_bytes: files::number(&self.memory, "memory.limit_in_bytes")?,
+            cpu_percent: percent,
+            cpu_weight: files::number(&self.cpu, "cpu.shares")? * 100 / DEFAULT_SHARES,
+            tasks: files::number(&self.pids, "pids.max")?,
+        })
     }
 
     /// The files by which a single-threaded child moves itself. Writing `tasks` takes no lock that waits for
@@ -73,5 +93,17 @@ impl Group {
             task_limit_hits: files::keyed(&self.pids, "pids.events", "max ").unwrap_or(0),
             throttled_us: files::keyed(&self.cpu, "cpu.stat", "throttled_time ").unwrap_or(0) / 1000,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_weight_can_be_read_back_from_its_shares() {
+        for weight in 1..=10_000 {
+            assert_eq!(shares(weight) * 100 / DEFAULT_SHARES, u64::from(weight));
+        }
     }
 }

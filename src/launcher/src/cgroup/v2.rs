@@ -8,7 +8,7 @@ use cofferdam_control::Usage;
 use cofferdam_policy::profile::Limits;
 
 use super::v1::CPU_PERIOD_US;
-use super::{Membership, files};
+use super::{InForce, Membership, files};
 use crate::error::Error;
 
 /// One directory of the unified hierarchy.
@@ -32,7 +32,22 @@ impl Group {
         files::limit(&self.0, "memory.oom.group", "1")?;
         let quota = super::cpu_quota_us(limits.cpu_percent.value);
         files::limit(&self.0, "cpu.max", &format!("{quota} {CPU_PERIOD_US}"))?;
+        files::limit(&self.0, "cpu.weight", &limits.cpu_weight.value.to_string())?;
         files::limit(&self.0, "pids.max", &limits.tasks.value.to_string())
+    }
+
+    pub(super) fn limits_in_force(&self) -> Result<InForce, Error> {
+        let shared_out = files::read(&self.0, "cpu.max")?;
+        let mut numbers = shared_out.split(' ').map(str::parse::<u64>);
+        let (Some(Ok(quota)), Some(Ok(period))) = (numbers.next(), numbers.next()) else {
+            return Err(files::error(&self.0.join("cpu.max"), "read", format!("no limit: {shared_out:?}")));
+        };
+        Ok(InForce {
+            memory_bytes: files::number(&self.0, "memory.max")?,
+            cpu_percent: quota.saturating_mul(100) / period.max(1),
+            cpu_weight: files::number(&self.0, "cpu.weight")?,
+            tasks: files::number(&self.0, "pids.max")?,
+        })
     }
 
     pub(super) fn directory(&self) -> Result<OwnedFd, Error> {

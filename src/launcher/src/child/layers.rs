@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use syscalls::Errno;
 
-use super::plan::{Failure, Groups, Plan};
+use super::plan::{Failure, Groups, Plan, Watching};
 use crate::step::Step;
 use crate::sys::child as kernel;
 
@@ -200,7 +200,11 @@ pub(super) fn load_filter(
     _descriptors: &Descriptors,
 ) -> Result<Filter, Failure> {
     let step = at(Step::LoadFilter);
-    let listener = kernel::seccomp_with_listener(&plan.filter).map_err(&step)?;
+    let listener = match plan.watching {
+        Watching::No => kernel::seccomp_with_listener(&plan.filter),
+        Watching::Yes => kernel::seccomp_watched(&plan.filter),
+    };
+    let listener = listener.map_err(&step)?;
     if i32::try_from(listener) != Ok(plan.numbers.listener) {
         return Err(step(Errno::EBADF));
     }

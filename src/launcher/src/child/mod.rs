@@ -9,7 +9,9 @@ mod plan;
 
 use std::convert::Infallible;
 
-pub(crate) use plan::{Failure, FailureSlot, Groups, JoinedNamespaces, LOWEST_PLANNED_FD, Numbers, Plan};
+pub(crate) use plan::{
+    Failure, FailureSlot, Groups, JoinedNamespaces, LOWEST_PLANNED_FD, Numbers, Plan, Watching,
+};
 
 use crate::sys;
 

@@ -37,6 +37,13 @@ pub(crate) enum Groups {
     Keep,
 }
 
+/// Whether `cofferdam learn` watches the subject: its filter then reports the calls that it allows, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watching {
+    No,
+    Yes,
+}
+
 /// All that one start needs. Read-only for the child but for the failure it stores.
 pub(crate) struct Plan {
     /// `tasks` files of cgroup v1, opened by the launcher: permission is judged by the opener.
@@ -62,6 +69,7 @@ pub(crate) struct Plan {
     /// `None` only where the operator allows Landlock to be missing and it is.
     pub(crate) ruleset: Option<OwnedFd>,
     pub(crate) filter: Vec<libc::sock_filter>,
+    pub(crate) watching: Watching,
     /// What the filter wants as the sixth argument of the two calls that the child makes under it.
     pub(crate) ticket: u64,
     pub(crate) listener_message: DescriptorMessage,

@@ -101,6 +101,7 @@ fn plan(namespaces: &Namespaces) -> (Plan, OwnedFd) {
         listener_channel: raise(&theirs).unwrap(),
         ruleset: None,
         filter: crate::filter::compile(&profile().syscalls, ticket).unwrap(),
+        watching: super::Watching::No,
         ticket,
         listener_message: DescriptorMessage::new(numbers.listener),
         image: ExecImage::new(vec![c"own".to_owned(), c"--list".to_owned()], Vec::new()),

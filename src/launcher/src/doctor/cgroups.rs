@@ -28,6 +28,7 @@ pub(super) fn tried(host: &CgroupHost) -> Found {
     let limits = Limits {
         memory_bytes: Limit { value: 16 * 1024 * 1024, why: why() },
         cpu_percent: Limit { value: 50, why: why() },
+        cpu_weight: Limit { value: 100, why: why() },
         tasks: Limit { value: 8, why: why() },
     };
     let cgroup = Cgroup::create(host, "trial", &limits).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam_config::Sandbox;
@@ -55,6 +56,27 @@ pub(super) fn usable(path: &Path) -> Found {
     let space = statvfs(&directory).map_err(named("statvfs"))?;
     let free = space.blocks_available().saturating_mul(space.fragment_size()) >> 20;
     Ok(format!("{shown}: written, synced and locked; {free} MiB free"))
+}
+
+/// Whether the state keeps its room when modules use all that they may: `promised` bytes. Without room there is no line
+/// in the audit log, and no launch without that.
+pub(super) fn room(state_dir: &Path, data_dir: &Path, promised: u64) -> Found {
+    let device = |path: &Path| fs::metadata(existing(path)).map(|found| found.dev());
+    let told = |path: &Path| {
+        let shown = path.display().to_string();
+        move |error: std::io::Error| format!("{shown}: {error}")
+    };
+    if device(state_dir).map_err(told(state_dir))? != device(data_dir).map_err(told(data_dir))? {
+        return Ok("state_dir and data_dir lie on two file systems".to_owned());
+    }
+    let space = statvfs(&existing(state_dir)).map_err(named("statvfs"))?;
+    let free = space.blocks_available().saturating_mul(space.fragment_size());
+    let (free_mib, promised_mib) = (free >> 20, promised.div_ceil(1 << 20));
+    let shared = format!("state_dir and data_dir share a file system with {free_mib} MiB free");
+    if promised <= free {
+        return Ok(format!("{shared}; by their quotas modules may take {promised_mib} MiB of it"));
+    }
+    Err(format!("{shared}, of which modules may take {promised_mib} MiB by their quotas"))
 }
 
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
@@ -126,4 +148,20 @@ pub(super) fn enough_descriptors(modules: usize) -> Found {
         return Err(format!("the hard limit of open files is enough for {modules} modules only"));
     }
     Ok(format!("the hard limit of open files is enough for {modules} modules"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_that_may_take_more_than_is_free_are_told_of_where_they_share_the_states_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, data) = (folder.path().join("state"), folder.path().join("data/not/yet/there"));
+        let found = room(&state, &data, u64::MAX).unwrap_err();
+        assert!(found.contains("share a file system") && found.contains("by their quotas"), "{found}");
+        assert!(room(&state, &data, 0).unwrap().contains("may take 0 MiB"), "the control");
+        let elsewhere = room(&state, Path::new("/proc"), u64::MAX).unwrap();
+        assert!(elsewhere.contains("two file systems"), "{elsewhere}");
+    }
 }

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_config::{Config, Sandbox};
 use cofferdam_installation::Installation;
+use cofferdam_policy::Tables;
+use cofferdam_policy::profile::Linkage;
 use nix::unistd::geteuid;
 
 use crate::error::Error;
@@ -53,24 +55,32 @@ pub(crate) struct Fact {
 /// When the config is wrong, or the tool cannot be started.
 pub fn doctor(options: &DoctorOptions) -> Result<Infallible, Error> {
     close_on_exec_all()?;
-    let config = config(options)?;
+    let (config, promised) = config(options)?;
     let mut facts = settings::read();
-    facts.extend(in_children(&config));
+    facts.extend(in_children(&config, promised));
     facts.extend(settled(&config.sandbox, &options.tool));
     let lines: Vec<String> = facts.iter().map(report::line).collect();
     hand_over(&options.tool, &options.arguments, &lines)
 }
 
-fn config(options: &DoctorOptions) -> Result<Config, Error> {
+/// The config, and how many bytes modules may keep by it.
+fn config(options: &DoctorOptions) -> Result<(Config, u64), Error> {
     let Some(path) = &options.config else {
         let base = std::env::current_dir().map_err(crate::error::file("find", "the current folder", ""))?;
-        return Config::default().resolve_paths(&base).map_err(|error| Error::Document(error.to_string()));
+        let usual = Config::default().resolve_paths(&base);
+        return usual.map(|config| (config, 0)).map_err(|error| Error::Document(error.to_string()));
     };
     let installation = Installation::read(path).map_err(|error| Error::Document(error.to_string()))?;
-    Ok(installation.config)
+    let promised = installation.modules.values().map(|installed| {
+        let profile = installation.profile(installed, Linkage::Static, &Tables::builtin());
+        let limits = profile.core_limits.as_ref();
+        limits.map_or(0, |limits| limits.storage_bytes.value.saturating_add(limits.file_bytes.value))
+    });
+    let promised = promised.fold(0, u64::saturating_add);
+    Ok((installation.config, promised))
 }
 
-fn in_children(config: &Config) -> Vec<Fact> {
+fn in_children(config: &Config, promised: u64) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     let mut tried = |name: &str, trial: &dyn Fn() -> Found| {
         facts.push(Fact { name: name.to_owned(), found: in_child(trial) });
@@ -85,6 +95,7 @@ fn in_children(config: &Config) -> Vec<Fact> {
         tried(name, &|| directories::usable(path));
         tried(&format!("{name}_lasts"), &|| directories::lasts(path));
     }
+    tried("room", &|| directories::room(&config.state_dir, &config.modules.data_dir, promised));
     facts
 }
 

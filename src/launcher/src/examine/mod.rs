@@ -83,7 +83,7 @@ fn facts(options: &ExamineOptions, folder: &Path) -> Result<Vec<Fact>, Error> {
     let probe = Program::open(&options.tool.with_file_name(PROBE), PROBE)?;
     let loaded = launcher.load(profile, probe, home)?;
     let mut session = Session::new(launcher, loaded);
-    let mut facts = session.with_running(|pid| Ok(outside::look(pid)))?;
+    let mut facts = session.with_running(outside::look)?;
     facts.extend(calls::paths(&mut session)?);
     facts.extend(calls::every(&mut session)?);
     session.end()?;

@@ -1,5 +1,5 @@
 //! What the kernel shows of the confined probe in /proc: descriptors, mounts, namespaces, interfaces, limits,
-//! Linux capabilities. Nothing here comes from the probe.
+//! Linux capabilities; and the limits of its cgroup. Nothing here comes from the probe.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,13 @@ use nix::unistd::Pid;
 
 use crate::doctor::Fact;
 use crate::host::proc_of;
+use crate::supervisor::subject::Subject;
 
 /// Lines of /proc/PID/status that say what rights a process has.
 const STATUS: [&str; 8] = ["Uid", "Gid", "NoNewPrivs", "Seccomp", "CapInh", "CapPrm", "CapEff", "CapBnd"];
 
 /// Everything that can be seen. What cannot be read is told as that: it is a difference too.
-pub(super) fn look(pid: Pid) -> Vec<Fact> {
+pub(super) fn look(subject: &Subject, pid: Pid) -> Vec<Fact> {
     let proc = proc_of(pid);
     let mut facts = descriptors(&proc);
     facts.extend(mounts(&proc));
@@ -22,6 +23,7 @@ pub(super) fn look(pid: Pid) -> Vec<Fact> {
     facts.extend(interfaces(&proc));
     facts.extend(limits(&proc));
     facts.extend(status(&proc));
+    facts.extend(cgroup(subject));
     facts
 }
 
@@ -114,4 +116,20 @@ fn status(proc: &str) -> Vec<Fact> {
         Fact { name: format!("status {name}"), found: words.ok_or_else(|| "no such line".to_owned()) }
     };
     STATUS.iter().map(|name| one(name)).collect()
+}
+
+/// What the kernel has as the limits of its cgroup, if it is in one of its own.
+fn cgroup(subject: &Subject) -> Vec<Fact> {
+    let limits = match subject.limits_in_force() {
+        None => return Vec::new(),
+        Some(Ok(limits)) => limits,
+        Some(Err(error)) => return unreadable("cgroup limits", error.to_string()),
+    };
+    let fact = |name: &str, value: u64| Fact { name: format!("cgroup {name}"), found: Ok(value.to_string()) };
+    vec![
+        fact("memory_bytes", limits.memory_bytes),
+        fact("cpu_percent", limits.cpu_percent),
+        fact("cpu_weight", limits.cpu_weight),
+        fact("tasks", limits.tasks),
+    ]
 }

@@ -58,11 +58,11 @@ impl Session {
     }
 
     /// Looks at the probe while it waits for a request.
-    pub(super) fn with_running<T>(&mut self, look: impl FnOnce(Pid) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn with_running<T>(&mut self, look: impl FnOnce(&Subject, Pid) -> T) -> Result<T, Error> {
         let running = self.start()?;
-        let pid = running.pid;
+        let seen = look(&running.subject, running.pid);
         self.running = Some(running);
-        look(pid)
+        Ok(seen)
     }
 
     fn start(&mut self) -> Result<Running, Error> {

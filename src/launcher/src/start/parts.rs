@@ -30,8 +30,8 @@ pub(super) fn binds(loaded: &Loaded) -> Vec<Bind<'_>> {
     binds.extend(loaded.profile.module_files.iter().zip(&loaded.module_files).map(|(rule, files)| Bind {
         path: &files.path,
         source: &files.directory,
-        inside: &rule.inside,
-        access: rule.access,
+        inside: &rule.directory.inside,
+        access: rule.directory.access,
     }));
     binds.extend(loaded.profile.libraries.iter().zip(&loaded.libraries).map(|(rule, source)| Bind {
         path: Path::new(&rule.inside),

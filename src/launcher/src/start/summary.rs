@@ -2,6 +2,7 @@
 
 use cofferdam_policy::profile::{Profile, SyscallRules, Verdict};
 
+use crate::child::Watching;
 use crate::host::Enforced;
 use crate::landlock;
 
@@ -19,7 +20,7 @@ impl Launcher {
             "fds".to_owned(),
             format!("rlimits{}", self.without_task_rlimit()),
             "caps none".to_owned(),
-            format!("seccomp {} calls", allowed_calls(&loaded.profile)),
+            format!("seccomp {} calls{}", allowed_calls(&loaded.profile), watched(loaded)),
         ];
         if self.host.landlock_abi > 0 {
             layers.push(landlock::in_words(self.host.landlock_abi));
@@ -70,12 +71,21 @@ impl Launcher {
         };
         let hash = loaded.program.hash.to_string();
         format!(
-            "pid {}, uid {}, namespaces {}; {landlock}; seccomp {allowed} calls; {cgroup}; sha256 {}",
+            "pid {}, uid {}, namespaces {}; {landlock}; seccomp {allowed} calls{}; {cgroup}; sha256 {}",
             running.pid,
             loaded.outside.uid,
             namespaces.join(" "),
+            watched(loaded),
             hash.get(..16).unwrap_or(&hash)
         )
+    }
+}
+
+/// That a start is no ordinary one.
+fn watched(loaded: &Loaded) -> &'static str {
+    match loaded.watching {
+        Watching::Yes => ", watched",
+        Watching::No => "",
     }
 }
 

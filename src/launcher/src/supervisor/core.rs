@@ -54,6 +54,7 @@ impl Supervisor {
                 interface: self.interface.as_ref().map(|interface| interface.announced().clone()),
                 lightning: self.config.modules.lightning.clone(),
                 redact_peers: self.config.redact_peers,
+                watched: self.watch.as_ref().map(|watch| watch.module.clone()),
             },
         };
         // Like any report: a core that does not take it is killed, and not left behind.
@@ -135,6 +136,7 @@ impl Supervisor {
                 self.audit.refused(module.as_str(), &call, &needs, more, now);
             }
             Ask::Denied { module, .. } => self.accuses_nobody(&module),
+            Ask::Watched { module, watched } => self.note_watched(&module, watched),
             Ask::Stopped => self.core_has_stopped(now),
         }
     }
@@ -169,6 +171,9 @@ impl Supervisor {
             Buried::Ended(end, limits) => {
                 log::line("core", &end.to_string());
                 self.audit.end("core", &end, limits, now);
+                if let Some(watch) = &mut self.watch {
+                    watch.core_ended();
+                }
                 self.stop_all_modules();
                 if self.stopping == Stopping::No {
                     self.schedule_core(now, since);

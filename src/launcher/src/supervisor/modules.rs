@@ -6,6 +6,7 @@ use cofferdam_control::{Report, shorten};
 use cofferdam_manifest::ModuleName;
 
 use super::Supervisor;
+use super::starts::Starts;
 use super::subject::{Buried, Subject};
 use crate::audit::Audit;
 use crate::error::Error;
@@ -40,6 +41,15 @@ impl Supervisor {
         if !self.stopping.allows_starts() {
             return Err("everything is being stopped".to_owned());
         }
+        if !module.starts.take(now) {
+            self.audit.start_refused(name, now);
+            return Err(Starts::refusal());
+        }
+        let allowed = self.grants.allow(name, &module.admission, module.loaded.profile(), &mut self.audit);
+        if let Err(error) = allowed {
+            self.audit.not_started(name.as_str(), &error);
+            return Err(error.to_string());
+        }
         let prepared = match module.prepared.take() {
             Some(prepared) => prepared,
             None => self.launcher.prepare(&module.loaded).map_err(|error| error.to_string())?,
@@ -49,7 +59,11 @@ impl Supervisor {
         let confinement = self.launcher.confinement(&module.loaded, &running);
         let profile = module.loaded.profile();
         let (policy, memory) = (profile.syscalls.clone(), profile.limits.memory_bytes.value);
-        let (subject, peer) = Subject::new(name.to_string(), running, policy, memory, MODULE_RATE, now);
+        let (mut subject, peer) = Subject::new(name.to_string(), running, policy, memory, MODULE_RATE, now);
+        if let Some(watch) = self.watch.as_mut().filter(|watch| watch.module == *name) {
+            watch.started(module.loaded.profile_hash(), now);
+            subject.watch();
+        }
         module.running = Some(subject);
         Ok((confinement, peer))
     }
@@ -82,10 +96,12 @@ impl Supervisor {
     pub(super) fn bury_module(&mut self, name: &ModuleName, now: Instant) -> Result<(), Error> {
         let Some(module) = self.modules.get_mut(name) else { return Ok(()) };
         let Some(subject) = module.running.take() else { return Ok(()) };
+        let seen = subject.seen();
         match subject.bury(Reap::Now, now)? {
             Buried::StillRunning(subject) => module.running = Some(*subject),
             Buried::Ended(end, limits) => {
                 log::line(name.as_str(), &end.to_string());
+                self.note_seen(seen, &end, now);
                 self.audit.end(name.as_str(), &end, limits, now);
                 self.report(&Report::Exited { module: name.clone(), end }, None);
                 self.prepare_again();

@@ -8,6 +8,7 @@ use nix::sys::signalfd::SignalFd;
 
 use super::Supervisor;
 use super::subject::Buried;
+use super::watch::Watch;
 use crate::error::Error;
 use crate::log;
 use crate::start::Launcher;
@@ -79,7 +80,10 @@ impl Supervisor {
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.stopping {
-            Stopping::No => self.core.restart_at,
+            Stopping::No => {
+                let watched = self.watch.as_ref().and_then(Watch::until);
+                self.core.restart_at.into_iter().chain(watched).min()
+            }
             Stopping::Grace { until } | Stopping::CoreLeaves { until } => Some(until),
             Stopping::Now => Some(Instant::now()),
         }
@@ -87,6 +91,11 @@ impl Supervisor {
 
     pub(super) fn meet_deadlines(&mut self, now: Instant) {
         self.audit.write_counts(now);
+        if self.stopping == Stopping::No
+            && self.watch.as_ref().and_then(Watch::until).is_some_and(|at| at <= now)
+        {
+            self.begin_to_stop(now);
+        }
         match self.stopping {
             Stopping::No => {
                 if self.core.restart_at.is_some_and(|at| at <= now) && self.no_module_runs() {
@@ -126,9 +135,11 @@ impl Supervisor {
             .collect();
         for (name, mut subject) in modules.into_iter().chain(core) {
             subject.kill();
+            let seen = subject.seen();
             match subject.bury(Reap::Wait, now) {
                 Ok(Buried::Ended(end, limits)) => {
                     log::line(&name, &end.to_string());
+                    self.note_seen(seen, &end, now);
                     self.audit.end(&name, &end, limits, now);
                 }
                 Ok(Buried::StillRunning(_)) => {}

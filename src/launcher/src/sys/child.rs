@@ -22,6 +22,8 @@ const LINUX_CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
 const SECCOMP_SET_MODE_FILTER: usize = 1;
 const SECCOMP_FILTER_FLAG_NEW_LISTENER: usize = 1 << 3;
+/// Linux 5.19: once the launcher has received a waiting call, only a signal that kills interrupts it.
+const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: usize = 1 << 5;
 /// SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, SECBIT_KEEP_CAPS cleared, SECBIT_NO_CAP_AMBIENT_RAISE, each locked:
 /// uid 0 of any user namespace means nothing to this process. capabilities(7).
 const SECUREBITS: usize = 0b1110_1111;
@@ -206,19 +208,27 @@ pub(crate) fn landlock_restrict_self(ruleset: RawFd) -> Outcome {
 
 /// Loads the filter and returns the number of its listener, which exec closes. seccomp(2).
 pub(crate) fn seccomp_with_listener(filter: &[libc::sock_filter]) -> Outcome<usize> {
+    load_filter(filter, SECCOMP_FILTER_FLAG_NEW_LISTENER)
+}
+
+/// As [`seccomp_with_listener`], for a filter under which every call waits: signals disturb them as little as this
+/// kernel can have it.
+pub(crate) fn seccomp_watched(filter: &[libc::sock_filter]) -> Outcome<usize> {
+    let flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    match load_filter(filter, flags) {
+        // An older kernel, which has loaded nothing.
+        Err(Errno::EINVAL) => seccomp_with_listener(filter),
+        loaded => loaded,
+    }
+}
+
+fn load_filter(filter: &[libc::sock_filter], flags: usize) -> Outcome<usize> {
     let program = libc::sock_fprog {
         len: u16::try_from(filter.len()).unwrap_or(0),
         filter: filter.as_ptr().cast_mut(),
     };
     // SAFETY: `program` points at a live slice of `len` instructions, which the kernel only reads.
-    unsafe {
-        syscall!(
-            Sysno::seccomp,
-            SECCOMP_SET_MODE_FILTER,
-            SECCOMP_FILTER_FLAG_NEW_LISTENER,
-            &raw const program
-        )
-    }
+    unsafe { syscall!(Sysno::seccomp, SECCOMP_SET_MODE_FILTER, flags, &raw const program) }
 }
 
 /// Sends the prepared message on `channel`. The sixth argument is not the kernel's: the filter checks it.

@@ -30,7 +30,7 @@ proptest! {
 
     #[test]
     fn any_value_of_any_key_is_parsed_or_refused_on_one_safe_line(
-        line in 0..40_usize, value in "(-?[0-9]{1,20}|'[^']{0,20}'|\\[('[a-z]{0,9}',?){0,3}\\]|true|1979-05-27|inf|\\{\\})"
+        line in 0..FULL.lines().count(), value in "(-?[0-9]{1,20}|'[^']{0,20}'|\\[('[a-z]{0,9}',?){0,3}\\]|true|1979-05-27|inf|\\{\\})"
     ) {
         let lines = FULL.lines().enumerate().map(|(number, text)| match text.split_once(" = ") {
             Some((key, _)) if number == line => format!("{key} = {value}\n"),
@@ -42,14 +42,19 @@ proptest! {
     }
 
     #[test]
-    fn no_accepted_paths_let_a_module_write_a_program(
-        dirs in prop::collection::vec("(/|\\./|)((a|b|\\.\\.|\\.)/){0,3}(a|b)", 3)
+    fn no_accepted_paths_let_what_is_confined_write_a_program_or_a_grant(
+        dirs in prop::collection::vec("(/|\\./|)((a|b|\\.\\.|\\.)/){0,3}(a|b)", 4)
     ) {
-        let text = format!("state_dir = '{}'\n[modules]\nmodules_dir = '{}'\ndata_dir = '{}'", dirs[0], dirs[1], dirs[2]);
+        let text = format!(
+            "state_dir = '{}'\ngrants_file = '{}'\n[modules]\nmodules_dir = '{}'\ndata_dir = '{}'",
+            dirs[0], dirs[3], dirs[1], dirs[2]
+        );
         let resolved = Config::parse("c.toml", &text).map(|config| config.resolve_paths(Path::new("/x/y/z/u")));
         if let Ok(Ok(config)) = resolved {
             let [programs, data] = [&config.modules.modules_dir, &config.modules.data_dir].map(|dir| walked(dir));
             prop_assert!(!programs.starts_with(&data) && !data.starts_with(&programs), "{programs:?} {data:?}");
+            let [grants, core] = [config.grants_file, config.state_dir.join("core")].map(|path| walked(&path));
+            prop_assert!(!grants.starts_with(&data) && !grants.starts_with(&programs) && !grants.starts_with(&core));
         }
     }
 }

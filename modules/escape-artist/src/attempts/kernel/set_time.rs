@@ -1,0 +1,12 @@
+//! settimeofday(2): certificates, locks and logs go by the clock. The filter answers, and kills.
+
+use crate::attempt::{Attempt, Context, Errno, Tried};
+use crate::raw::{at, call, reached};
+
+pub(super) const ATTEMPT: Attempt =
+    Attempt::lethal("set-time", "set the machine's clock (settimeofday)", run);
+
+fn run(_: &Context) -> Tried {
+    let no_time = [0_i64, -1];
+    reached(call(libc::SYS_settimeofday, &[at(&no_time)]), Errno::EINVAL)
+}

@@ -1,0 +1,21 @@
+//! shmget(2): System V objects outlive their maker and are open to its user. The filter answers; the ipc namespace is
+//! its own.
+
+use crate::attempt::{Attempt, Context, Errno, Layer, Tried, succeeded};
+use crate::raw::call;
+
+pub(super) const ATTEMPT: Attempt = Attempt::refused(
+    "system-v-shared-memory",
+    "make System V shared memory",
+    Layer::Seccomp,
+    Errno::EPERM,
+    run,
+);
+
+fn run(_: &Context) -> Tried {
+    const PRIVATE: i64 = 0;
+    let id = call(libc::SYS_shmget, &[PRIVATE, 4096, 0o600])?;
+    let remove = 0;
+    call(libc::SYS_shmctl, &[id, remove])?;
+    succeeded("made and removed it")
+}

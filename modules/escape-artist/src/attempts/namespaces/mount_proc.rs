@@ -1,0 +1,14 @@
+//! mount(2) of a new procfs, without what hides parts of the old one (CVE-2019-19921 and CVE-2023-27561, runc). The
+//! filter answers, and kills.
+
+use nix::mount::MsFlags;
+
+use crate::attempt::{Attempt, Context, Tried, succeeded};
+use crate::steps::NO_TEXT;
+
+pub(super) const ATTEMPT: Attempt = Attempt::lethal("mount-proc", "mount a new /proc", run);
+
+fn run(context: &Context) -> Tried {
+    nix::mount::mount(Some("proc"), &context.mount_point, Some("proc"), MsFlags::empty(), NO_TEXT)?;
+    succeeded("mounted a procfs")
+}

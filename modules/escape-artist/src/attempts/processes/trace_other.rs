@@ -1,0 +1,12 @@
+//! ptrace(2) of another process: all that it may do (CVE-2019-13272). The filter answers, and kills.
+
+use crate::attempt::{Attempt, Context, Tried, succeeded};
+
+pub(super) const ATTEMPT: Attempt = Attempt::lethal("trace-other", "trace another process", run);
+
+fn run(context: &Context) -> Tried {
+    nix::sys::ptrace::attach(context.victim)?;
+    nix::sys::wait::waitpid(context.victim, None)?;
+    nix::sys::ptrace::detach(context.victim, None)?;
+    succeeded("traced it")
+}
