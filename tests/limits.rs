@@ -347,3 +347,17 @@ fn a_module_that_does_its_worst_in_every_way_at_once_meets_every_limit_at_once()
     assert_eq!(fs::read_dir(format!("/proc/{module}/fd")).unwrap().count(), DESCRIPTORS);
     assert!(rig.interrupt().success());
 }
+
+#[test]
+fn where_processors_are_short_the_core_has_ten_times_a_modules_share() {
+    if !cgroups_for("the weights of cgroups") {
+        return;
+    }
+    let mut rig = glutton("descriptors", 100);
+    rig.started("glutton", 1);
+    let name = if rig.cgroups().len() == 1 { "cpu.weight" } else { "cpu.shares" };
+    let module = cgroup_with(&rig, name);
+    let weight = |directory: &Path| number(&directory.join(name)).unwrap();
+    assert_eq!(weight(&module.with_file_name("core")), 10 * weight(&module));
+    assert!(rig.interrupt().success());
+}

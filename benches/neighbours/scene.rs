@@ -58,7 +58,7 @@ pub(crate) const SCENES: [Scene; 12] = [
     scene("shout", "prints without end"),
     scene("refused", "makes system calls that are refused"),
     scene("call", "calls the core without end, 64 at once"),
-    scene("huge", "sends the largest frames, 64 at once"),
+    scene("huge", "sends the largest frames, three at once"),
     Scene {
         beside: Some("deaf"),
         ..scene("publish", "publishes without end; one hears all and reads nothing")

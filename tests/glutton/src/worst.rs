@@ -21,6 +21,8 @@ const THREADS: usize = 300;
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// As many calls as a module may have under way.
 const CALLS: usize = 64;
+/// As many of the largest frames as its memory has room for.
+const FRAMES: usize = 3;
 /// The longest message of a call of log that is worth its bytes.
 const LINE_BYTES: usize = 16 * 1024;
 
@@ -169,12 +171,12 @@ fn refused() {
 }
 
 async fn call() -> Ended {
-    in_tasks(|node| async move { node.get_block_height().await.is_ok() }).await
+    in_tasks(CALLS, |node| async move { node.get_block_height().await.is_ok() }).await
 }
 
 /// The largest frames that the host takes: each is read and decoded whole before it is refused.
 async fn huge() -> Ended {
-    in_tasks(|node| async move {
+    in_tasks(FRAMES, |node| async move {
         let message = vec![7; 4 * CHUNK_BYTES];
         node.write_file("../refused".to_owned(), message.into()).await.is_ok()
     })
@@ -182,18 +184,18 @@ async fn huge() -> Ended {
 }
 
 async fn publish() -> Ended {
-    in_tasks(|node| async move {
+    in_tasks(CALLS, |node| async move {
         node.publish_event(EventType::PaymentSettled, vec![7; LINE_BYTES].into()).await.is_ok()
     })
     .await
 }
 
-/// As many of these calls as may be under way, in each turn. One that is refused is tried again.
-async fn in_tasks<Call: Future<Output = bool> + 'static>(call: fn(NodeApi) -> Call) -> Ended {
+/// So many of these calls under way, in each turn. One that is refused is tried again.
+async fn in_tasks<Call: Future<Output = bool> + 'static>(count: usize, call: fn(NodeApi) -> Call) -> Ended {
     let integration = connect().await?;
     println!("full: begins");
     let tasks = tokio::task::LocalSet::new();
-    for _ in 0..CALLS {
+    for _ in 0..count {
         let node = integration.node_api();
         tasks.spawn_local(async move {
             loop {

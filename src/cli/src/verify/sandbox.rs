@@ -23,7 +23,7 @@ pub(super) fn compare(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
     exactly(verdict, "namespace ", &namespaces(claimed), facts);
     interfaces(verdict, claimed, facts);
     limits(verdict, claimed, facts);
-    exactly(verdict, "cgroup ", &cgroup(claimed), facts);
+    cgroup(verdict, claimed, facts);
     rights(verdict, facts);
 }
 
@@ -142,23 +142,24 @@ fn limits(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
     }
 }
 
-/// The limits of its cgroup; none where the page says that it may be missing.
-fn cgroup(claimed: &Profile) -> BTreeMap<String, String> {
+/// The limits of its cgroup. One that the page lets be missing need not be there; if it is, it has these limits.
+fn cgroup(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
     /// The kernel keeps whole pages, and the launcher rounds down.
     const PAGE_BYTES: u64 = 4096;
-    if claimed.weakened_by.iter().any(|weakening| weakening.layer == "cgroup") {
-        return BTreeMap::new();
+    let may_be_missing = claimed.weakened_by.iter().any(|weakening| weakening.layer == "cgroup");
+    if may_be_missing && facts.all("cgroup ").next().is_none() {
+        return;
     }
     let limits = &claimed.limits;
     let memory = limits.memory_bytes.value / PAGE_BYTES * PAGE_BYTES;
-    [
+    let claims = [
         ("memory_bytes", memory),
         ("cpu_percent", u64::from(limits.cpu_percent.value)),
         ("cpu_weight", u64::from(limits.cpu_weight.value)),
         ("tasks", u64::from(limits.tasks.value)),
     ]
-    .map(|(name, value)| (name.to_owned(), value.to_string()))
-    .into()
+    .map(|(name, value)| (name.to_owned(), value.to_string()));
+    exactly(verdict, "cgroup ", &claims.into(), facts);
 }
 
 /// The names of proc_pid_limits(5).
