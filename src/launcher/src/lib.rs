@@ -29,6 +29,7 @@ mod step;
 mod supervisor;
 mod sweeper;
 mod sys;
+mod tomoyo;
 mod verify;
 
 pub use cgroup::CgroupHost;
