@@ -30,10 +30,11 @@ use nix::unistd::Pid;
 const PATIENCE_S: u64 = 60;
 
 /// What vm-tests tells the rig of the machine that the tests run on: how patient to be, which layers its kernel lacks
-/// (comma-separated), and a cgroup that belongs to the user that runs them.
+/// (comma-separated), a cgroup that belongs to the user that runs them, and where `dynamic.c` is compiled already.
 const PATIENCE_SETTING: &str = "COFFERDAM_TEST_PATIENCE_S";
 const MISSING_SETTING: &str = "COFFERDAM_TEST_ALLOW_MISSING";
 const CGROUP_SETTING: &str = "COFFERDAM_TEST_CGROUP_ROOT";
+const DYNAMIC_SETTING: &str = "COFFERDAM_TEST_DYNAMIC_PROGRAM";
 
 /// An ordinary user, whom nothing on the machine belongs to.
 pub const USER: u32 = 12_345;
@@ -99,6 +100,8 @@ enum Grants {
 enum Waivers {
     AsNeeded,
     None,
+    /// As where no cgroup is the user's, though one may be.
+    Cgroup,
 }
 
 /// A Cofferdam that runs.
@@ -127,6 +130,17 @@ pub fn binary(name: &str) -> PathBuf {
     let path = binaries().join(name);
     assert!(path.exists(), "{} is not built: run the tests by scripts/test.sh", path.display());
     path
+}
+
+/// Puts a dynamically linked program at this path.
+pub fn dynamic_program(path: &Path) {
+    if let Some(compiled) = std::env::var_os(DYNAMIC_SETTING) {
+        fs::copy(compiled, path).unwrap();
+        return;
+    }
+    let source = source().join("tests/rig/dynamic.c");
+    let status = Command::new("cc").arg("-o").arg(path).arg(source).status();
+    assert!(status.expect("there is a C compiler").success());
 }
 
 fn source() -> &'static Path {
@@ -202,9 +216,21 @@ impl Plan {
         self
     }
 
+    /// Runs a launcher of the tests' own, which lies beside Cofferdam's programs.
+    pub fn launched_by(mut self, program: &str) -> Self {
+        self.launcher = binary(program);
+        self
+    }
+
     /// Leaves out of the config what a rootless launcher needs it to allow.
     pub fn without_waivers(mut self) -> Self {
         self.waivers = Waivers::None;
+        self
+    }
+
+    /// Lets the cgroup be missing, and names none that a rootless launcher could divide.
+    pub fn without_cgroup(mut self) -> Self {
+        self.waivers = Waivers::Cgroup;
         self
     }
 
@@ -248,11 +274,11 @@ impl Plan {
         let mut missing = missing_here();
         missing.retain(|layer| self.unwaived.as_ref() != Some(layer));
         let mut root = String::new();
-        if self.who == As::User && self.waivers == Waivers::AsNeeded {
-            match delegated_cgroup() {
-                Some(cgroup) => root = format!("cgroup_root = {cgroup:?}\n"),
-                None => missing.push("cgroup".to_owned()),
-            }
+        match (self.waivers, delegated_cgroup()) {
+            _ if self.who == As::Root => (),
+            (Waivers::None, _) => (),
+            (Waivers::AsNeeded, Some(cgroup)) => root = format!("cgroup_root = {cgroup:?}\n"),
+            (Waivers::AsNeeded, None) | (Waivers::Cgroup, _) => missing.push("cgroup".to_owned()),
         }
         if missing.is_empty() && root.is_empty() {
             return String::new();

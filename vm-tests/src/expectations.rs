@@ -12,12 +12,24 @@ use crate::plan::SessionName;
 const ABI_NETWORK: u32 = 4;
 const ABI_SCOPE: u32 = 6;
 
+/// The package whose test programs are those of the whole: each must be in a list, or be left out by name.
+const WHOLE: &str = "cofferdam";
+
+/// What is stated of a test that only root's launcher can pass.
+const ROOT_ONLY: &str = "root only";
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expectations {
     /// Named lists of test programs.
     tests: BTreeMap<String, Vec<String>>,
+    /// What no kernel runs, each with the reason.
+    #[serde(default)]
+    left_out: BTreeMap<String, String>,
+    /// Tests that fail for an ordinary user, because what they claim is claimed of root's launcher only.
+    #[serde(default)]
+    root_only: BTreeSet<String>,
     #[serde(rename = "kernel")]
     kernels: Vec<Kernel>,
     #[serde(rename = "failure", default)]
@@ -37,9 +49,9 @@ pub(crate) struct Kernel {
     pub(crate) parameters: String,
     /// How its release begins.
     pub(crate) release: String,
-    /// Whether it runs when no kernel is named.
-    by_default: bool,
-    /// The name of a list of test programs.
+    /// The list that it runs when no kernel is named; without it, none.
+    by_default: Option<String>,
+    /// The list that it runs otherwise.
     tests: String,
     /// Under which users.
     pub(crate) sessions: BTreeSet<SessionName>,
@@ -62,7 +74,18 @@ struct Failure {
     /// In these sessions; if none is named, in all.
     #[serde(default)]
     sessions: BTreeSet<SessionName>,
+    /// What its output must say then.
+    #[serde(default)]
+    says: String,
     why: String,
+}
+
+/// What is stated of a test that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stated<'e> {
+    pub(crate) why: &'e str,
+    /// What its output must say.
+    pub(crate) says: &'e str,
 }
 
 /// Which kernels a run is for.
@@ -84,7 +107,12 @@ impl Expectations {
         for kernel in &read.kernels {
             ensure!(names.insert(kernel.name.as_str()), "kernel {} is stated twice", kernel.name);
             kernel.check().with_context(|| format!("kernel {}", kernel.name))?;
-            read.listed(kernel)?;
+            for choice in [Choice::Default, Choice::All] {
+                read.listed(kernel, &choice)?;
+            }
+        }
+        for (name, why) in &read.left_out {
+            ensure!(!why.trim().is_empty(), "left_out {name}: no reason is given");
         }
         for failure in &read.failures {
             let name = &failure.test;
@@ -109,38 +137,62 @@ impl Expectations {
             }
         }
         let chosen = |kernel: &&Kernel| match choice {
-            Choice::Default => kernel.by_default,
+            Choice::Default => kernel.by_default.is_some(),
             Choice::All => true,
             Choice::Named(names) => names.contains(&kernel.name),
         };
         Ok(self.kernels.iter().filter(chosen).collect())
     }
 
-    /// The entries of a kernel's list.
+    /// The entries of the list that a kernel runs in a run of this kind.
     ///
     /// # Errors
-    /// When its list is not there.
-    pub(crate) fn listed(&self, kernel: &Kernel) -> Result<&[String]> {
-        let list = self.tests.get(&kernel.tests);
-        let list =
-            list.with_context(|| format!("kernel {}: [tests] has no list {:?}", kernel.name, kernel.tests))?;
+    /// When the list is not there.
+    pub(crate) fn listed(&self, kernel: &Kernel, choice: &Choice) -> Result<&[String]> {
+        let name = match (choice, &kernel.by_default) {
+            (Choice::Default, Some(name)) => name,
+            _ => &kernel.tests,
+        };
+        let list = self.tests.get(name);
+        let list = list.with_context(|| format!("kernel {}: [tests] has no list {name:?}", kernel.name))?;
         Ok(list)
     }
 
-    /// Why a test is stated to fail there, if it is.
-    pub(crate) fn failure(&self, kernel: &Kernel, session: SessionName, test: &str) -> Option<&str> {
+    /// Why a test is run on no kernel, if it is not.
+    pub(crate) fn left_out(&self, test: &str) -> Option<&str> {
+        self.left_out.iter().find(|(entry, _)| means(entry, test)).map(|(_, why)| why.as_str())
+    }
+
+    /// What is stated of a test that must fail there.
+    pub(crate) fn failure(&self, kernel: &Kernel, session: SessionName, test: &str) -> Option<Stated<'_>> {
         let holds = |failure: &&Failure| {
             failure.test == test
                 && (failure.kernels.is_empty() || failure.kernels.contains(&kernel.name))
                 && (failure.sessions.is_empty() || failure.sessions.contains(&session))
         };
-        self.failures.iter().find(holds).map(|failure| failure.why.as_str())
+        let stated =
+            self.failures.iter().find(holds).map(|failure| Stated { why: &failure.why, says: &failure.says });
+        let of_root = session == SessionName::User && self.root_only.contains(test);
+        stated.or_else(|| of_root.then_some(Stated { why: ROOT_ONLY, says: "" }))
     }
 
-    /// Stated failures of these programs that are no test of theirs.
-    pub(crate) fn unknown_failures(&self, programs: &BTreeSet<&str>, tests: &BTreeSet<&str>) -> Vec<&str> {
+    /// Test programs of the whole that are in no list and not left out either: nobody would notice that they are not run.
+    pub(crate) fn unlisted<'n>(&self, programs: &'n BTreeSet<String>) -> Vec<&'n str> {
+        let of_whole = |name: &&String| name.starts_with(&format!("{WHOLE}::"));
+        let is_known = |name: &String| {
+            self.left_out.contains_key(name) || self.tests.values().any(|list| list.contains(name))
+        };
+        programs.iter().filter(of_whole).filter(|name| !is_known(name)).map(String::as_str).collect()
+    }
+
+    /// What is stated of tests of these programs that are none.
+    pub(crate) fn unknown(&self, programs: &BTreeSet<&str>, tests: &BTreeSet<&str>) -> Vec<&str> {
         let failures = self.failures.iter().map(|failure| failure.test.as_str());
-        failures.filter(|name| programs.contains(program(name)) && !tests.contains(name)).collect()
+        let named = failures.chain(self.root_only.iter().map(String::as_str));
+        let named = named.filter(|name| !tests.contains(name));
+        let left_out = self.left_out.keys().map(String::as_str);
+        let left_out = left_out.filter(|entry| !tests.iter().any(|test| means(entry, test)));
+        named.chain(left_out).filter(|name| programs.contains(program(name))).collect()
     }
 }
 
@@ -195,11 +247,12 @@ mod tests {
     const ONE: &str = "
 [tests]
 core = [\"cofferdam::launch\", \"cofferdam\"]
+few = [\"cofferdam::launch::one\"]
 [[kernel]]
 name = \"6.1\"
 suite = \"bookworm\"
 release = \"6.1.\"
-by_default = true
+by_default = \"few\"
 tests = \"core\"
 sessions = [\"root\", \"user\"]
 lsm = \"landlock,yama\"
@@ -247,6 +300,38 @@ missing = [\"landlock_network\", \"landlock_scope\"]
     }
 
     #[test]
+    fn without_a_name_a_kernel_runs_its_short_list_and_otherwise_its_long_one() {
+        let read = Expectations::parse(ONE).unwrap();
+        let kernel = read.kernels.first().unwrap();
+        assert_eq!(read.listed(kernel, &Choice::Default).unwrap(), ["cofferdam::launch::one"]);
+        let named = Choice::Named(vec!["6.1".to_owned()]);
+        assert_eq!(read.listed(kernel, &named).unwrap(), ["cofferdam::launch", "cofferdam"]);
+    }
+
+    #[test]
+    fn a_test_program_that_is_in_no_list_and_not_left_out_is_found() {
+        let left_out = "[left_out]\n\"cofferdam::pages\" = \"asks the kernel nothing\"\n";
+        let read = Expectations::parse(&format!("{ONE}{left_out}")).unwrap();
+        let programs = ["cofferdam::launch", "cofferdam::pages", "cofferdam::new", "cofferdam-node::rpc"];
+        let programs = programs.map(str::to_owned).into();
+        assert_eq!(read.unlisted(&programs), ["cofferdam::new"]);
+        assert_eq!(read.left_out("cofferdam::pages::one"), Some("asks the kernel nothing"));
+        assert_eq!(read.left_out("cofferdam::launch::one"), None);
+        assert!(
+            error(&format!("{ONE}{}", left_out.replace("asks the kernel nothing", ""))).contains("no reason")
+        );
+    }
+
+    #[test]
+    fn what_only_root_can_pass_must_fail_for_a_user() {
+        let read = Expectations::parse(&format!("root_only = [\"cofferdam::launch::a\"]\n{ONE}")).unwrap();
+        let kernel = read.kernels.first().unwrap();
+        let why = |session| read.failure(kernel, session, "cofferdam::launch::a").map(|stated| stated.why);
+        assert_eq!(why(SessionName::User), Some(ROOT_ONLY));
+        assert_eq!((why(SessionName::Root), why(SessionName::RootV1)), (None, None));
+    }
+
+    #[test]
     fn a_key_that_is_unknown_is_an_error() {
         assert!(error(&ONE.replace("by_default", "default")).contains("unknown field `default`"));
     }
@@ -258,7 +343,8 @@ missing = [\"landlock_network\", \"landlock_scope\"]
         );
         let read = Expectations::parse(&text).unwrap();
         let kernel = &read.kernels.first().unwrap();
-        assert_eq!(read.failure(kernel, SessionName::User, "cofferdam::launch::a"), Some("no"));
+        let stated = Stated { why: "no", says: "" };
+        assert_eq!(read.failure(kernel, SessionName::User, "cofferdam::launch::a"), Some(stated));
         assert_eq!(read.failure(kernel, SessionName::Root, "cofferdam::launch::a"), None);
         assert_eq!(read.failure(kernel, SessionName::User, "cofferdam::launch::b"), None);
         let elsewhere = text.replace("why =", "kernels = [\"6.2\"]\nwhy =");
@@ -266,15 +352,16 @@ missing = [\"landlock_network\", \"landlock_scope\"]
     }
 
     #[test]
-    fn a_failure_of_a_test_that_is_gone_is_found() {
-        let text = format!("{ONE}[[failure]]\ntest = \"cofferdam::launch::gone\"\nwhy = \"no\"\n");
+    fn what_is_stated_of_a_test_that_is_gone_is_found() {
+        let text = format!(
+            "root_only = [\"cofferdam::launch::moved\"]\n{ONE}[left_out]\n\"cofferdam::launch::old\" = \"no\"\n\
+             [[failure]]\ntest = \"cofferdam::launch::gone\"\nwhy = \"no\"\n"
+        );
         let read = Expectations::parse(&text).unwrap();
         let programs = BTreeSet::from(["cofferdam::launch"]);
-        assert_eq!(
-            read.unknown_failures(&programs, &BTreeSet::from(["cofferdam::launch::a"])),
-            ["cofferdam::launch::gone"]
-        );
-        assert!(read.unknown_failures(&programs, &BTreeSet::from(["cofferdam::launch::gone"])).is_empty());
+        let stated = ["cofferdam::launch::gone", "cofferdam::launch::moved", "cofferdam::launch::old"];
+        assert_eq!(read.unknown(&programs, &BTreeSet::from(["cofferdam::launch::a"])), stated);
+        assert!(read.unknown(&programs, &BTreeSet::from(stated)).is_empty());
     }
 
     #[test]

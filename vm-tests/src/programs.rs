@@ -47,6 +47,15 @@ impl Workspace {
         self.metadata.target_directory.as_std_path()
     }
 
+    /// Every test program of the workspace that has a file of its own, as `package::program`.
+    pub(crate) fn integration_tests(&self) -> BTreeSet<String> {
+        let of = |package: &cargo_metadata::Package| {
+            let tests = package.targets.iter().filter(|target| target.is_kind(TargetKind::Test));
+            tests.map(|target| format!("{}::{}", package.name, target.name)).collect::<Vec<_>>()
+        };
+        self.metadata.packages.iter().flat_map(of).collect()
+    }
+
     /// Builds every program of the workspace and returns where they are.
     pub(crate) fn programs(&self) -> Result<BTreeSet<PathBuf>> {
         let artifacts = self.cargo(&["build", "--workspace", "--bins"])?;
