@@ -8,11 +8,13 @@ cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
 check_build_tools
+command -v ldd >/dev/null || fail "no ldd, which belongs to the libc: on Debian, apt-get install libc-bin"
 # Debian packages by what of them is used.
 packages=()
 command -v qemu-system-x86_64 >/dev/null || packages+=(qemu-system-x86)
 command -v busybox >/dev/null || packages+=(busybox-static)
 command -v strip >/dev/null || packages+=(binutils)
+command -v curl >/dev/null || packages+=(curl)
 command -v setpriv >/dev/null || packages+=(util-linux)
 [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 if [ ${#packages[@]} -gt 0 ]; then
