@@ -28,9 +28,9 @@ use programs::{Program, Workspace};
 use verdict::{Judgement, Verdict};
 
 /// How long one test may take in a guest whose processors are translated.
-const TEST_TIMEOUT: Duration = Duration::from_secs(300);
+const TEST_TIMEOUT: Duration = Duration::from_secs(1200);
 /// How long the rig waits there for what must happen; less than a test's time, so that it can say what did not.
-const RIG_PATIENCE: Duration = Duration::from_secs(90);
+const RIG_PATIENCE: Duration = Duration::from_secs(240);
 
 /// Runs Cofferdam's tests on the kernels of vm-tests/kernels.toml.
 #[derive(Debug, Parser)]
