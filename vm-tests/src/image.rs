@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use cpio::newc::{Builder, ModeFileType, trailer};
 
-use crate::guest::INIT;
+use crate::guest::{INIT, LIBRARY_FOLDERS};
 use crate::plan::{DYNAMIC, FACTS, PLAN, Plan};
 
 /// What is larger does not fit into the guest's memory beside its tests.
@@ -89,7 +89,7 @@ impl Image {
     }
 
     fn add(&mut self, place: &Path, source: &Path, mode: u32) {
-        self.files.insert(place.to_owned(), Content { source: source.to_owned(), mode });
+        self.files.insert(in_usr(place), Content { source: source.to_owned(), mode });
     }
 
     /// Writes the archive, with this plan.
@@ -126,6 +126,15 @@ fn compile(source: &str, options: &[&str], work: &Path) -> Result<PathBuf> {
     compiler.args(["-O1", "-Wall", "-Wextra", "-Werror"]).args(options).arg("-o").arg(&program).arg(source);
     run(&mut compiler)?;
     Ok(program)
+}
+
+/// Where a file is in the guest, whose library folders lie in /usr as Debian's do: in `/` there are links to them.
+fn in_usr(place: &Path) -> PathBuf {
+    let is_library = LIBRARY_FOLDERS.iter().any(|folder| place.starts_with(Path::new("/").join(folder)));
+    match place.strip_prefix("/") {
+        Ok(below) if is_library => Path::new("/usr").join(below),
+        _ => place.to_owned(),
+    }
 }
 
 /// The files that ldd names; the kernel's own page has none.
@@ -173,6 +182,14 @@ mod tests {
         let listed =
             "\tlinux-vdso.so.1 (0x0000)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00)\n\t/lib64/ld.so.2 (0x00)\n";
         assert_eq!(libraries(listed), ["/lib/x/libc.so.6", "/lib64/ld.so.2"]);
+    }
+
+    #[test]
+    fn libraries_lie_in_usr_and_nothing_else_is_moved() {
+        let of = |place: &str| in_usr(place.as_ref()).display().to_string();
+        assert_eq!(of("/lib64/ld.so.2"), "/usr/lib64/ld.so.2");
+        assert_eq!(of("/lib/x/libc.so.6"), "/usr/lib/x/libc.so.6");
+        assert_eq!((of("/library/x"), of("/usr/lib/x")), ("/library/x".to_owned(), "/usr/lib/x".to_owned()));
     }
 
     #[test]
