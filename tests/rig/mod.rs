@@ -20,6 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -118,6 +119,8 @@ pub struct Rig {
 struct Log {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    /// Nothing more comes: whoever wrote it has ended.
+    ended: AtomicBool,
 }
 
 /// The folder with the binaries that `cargo build --workspace` made.
@@ -360,6 +363,9 @@ fn launch_by(mut command: Command, folder: Option<tempfile::TempDir>, config: Pa
             shared.lines.lock().unwrap().push(line);
             shared.grown.notify_all();
         }
+        let _lines = shared.lines.lock().unwrap();
+        shared.ended.store(true, Ordering::Relaxed);
+        shared.grown.notify_all();
     });
     Rig { folder, config, program: binary("cofferdam-launcher"), launcher, log, who }
 }
@@ -408,8 +414,9 @@ impl Rig {
             if let Some(line) = found.nth(nth - 1) {
                 return line.clone();
             }
+            let ended = self.log.ended.load(Ordering::Relaxed);
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no line with {texts:?} in:\n{}", lines.join("\n"));
+            assert!(!ended && !left.is_zero(), "no line with {texts:?} in:\n{}", lines.join("\n"));
             lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
         }
     }
