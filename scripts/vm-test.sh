@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs Cofferdam's tests on other kernels, in virtual machines; see vm-tests/README.md.
-# usage: vm-test.sh [--kernel NAME]... [--all] [--filter TEXT] [--kvm]
+# usage: vm-test.sh [--kernel NAME]... [--all | --checkers] [--filter TEXT] [--kvm]
 # needs: a Debian system on amd64, Rust, a C compiler; QEMU and what else is missing it installs as root.
 set -euo pipefail
 cd "$(dirname "$0")/.."

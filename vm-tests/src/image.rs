@@ -23,13 +23,13 @@ const DATA_FOLDERS: [&str; 3] = ["modules", "policies", "tests"];
 const DATA_FILES: [&str; 3] = ["toml", "txt", "json"];
 
 /// What goes into the guest.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Image {
     /// By their paths in the guest.
     files: BTreeMap<PathBuf, Content>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Content {
     source: PathBuf,
     mode: u32,
@@ -74,6 +74,23 @@ impl Image {
     /// Adds the workspace's data files, where the tests look for them.
     pub(crate) fn add_data(&mut self, workspace: &Path) -> Result<()> {
         DATA_FOLDERS.iter().try_for_each(|folder| self.add_folder(&workspace.join(folder)))
+    }
+
+    /// Adds everything below this folder, at the same place below the guest's root. What was there gives way: a program of
+    /// another system needs that system's libraries.
+    pub(crate) fn add_tree(&mut self, root: &Path) -> Result<()> {
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    self.add(&Path::new("/").join(path.strip_prefix(root)?), &path, 0o755);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn add_folder(&mut self, folder: &Path) -> Result<()> {

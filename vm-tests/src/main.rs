@@ -2,6 +2,7 @@
 //! user. It installs nothing, and leaves behind only what it caches and what it reports.
 
 mod expectations;
+mod fetched;
 mod guest;
 mod image;
 mod interrupt;
@@ -14,7 +15,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -41,6 +42,9 @@ struct Arguments {
     /// Every kernel of kernels.toml
     #[arg(long, conflicts_with = "kernels")]
     all: bool,
+    /// Programs that nobody here wrote, instead of Cofferdam's own tests; see vm-tests/checkers
+    #[arg(long, conflicts_with = "all")]
+    checkers: bool,
     /// Only tests with this text in `package::program::name`
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -91,7 +95,9 @@ fn run(arguments: &Arguments) -> Result<Vec<Verdict>> {
 }
 
 fn choice(arguments: &Arguments) -> Choice {
-    if arguments.all {
+    if arguments.checkers {
+        Choice::Checkers(arguments.kernels.clone())
+    } else if arguments.all {
         Choice::All
     } else if arguments.kernels.is_empty() {
         Choice::Default
@@ -146,10 +152,14 @@ impl Run {
     fn kernel(&self, kernel: &Kernel) -> Result<Vec<Verdict>> {
         let tests = self.tests(kernel)?;
         ensure!(!tests.is_empty(), "kernel {}: no test has the filter's text in its name", kernel.name);
-        let fetched = fetch(kernel)?;
+        let fetched = fetched::kernel(kernel)?;
+        let mut image = self.image.clone();
+        if matches!(self.choice, Choice::Checkers(_)) {
+            fetched::checkers(kernel)?.iter().try_for_each(|tree| image.add_tree(tree))?;
+        }
         let mut boots: BTreeMap<Hierarchy, Vec<SessionName>> = BTreeMap::new();
-        for session in &kernel.sessions {
-            boots.entry(session.hierarchy()).or_default().push(*session);
+        for session in Expectations::sessions(kernel, &self.choice) {
+            boots.entry(session.hierarchy()).or_default().push(session);
         }
         let mut verdicts = Vec::new();
         for (hierarchy, sessions) in boots {
@@ -157,7 +167,7 @@ impl Run {
                 Hierarchy::V1 => "cgroup-v1",
                 Hierarchy::V2 => "cgroup-v2",
             };
-            verdicts.extend(self.boot(kernel, &fetched, boot, &sessions, &tests)?);
+            verdicts.extend(self.boot(kernel, (&fetched, &image), boot, &sessions, &tests)?);
             if interrupt::requested() {
                 bail!("interrupted");
             }
@@ -168,7 +178,7 @@ impl Run {
     fn boot(
         &self,
         kernel: &Kernel,
-        fetched: &Path,
+        (fetched, image): (&Path, &Image),
         boot: &str,
         sessions: &[SessionName],
         tests: &[Test],
@@ -179,7 +189,7 @@ impl Run {
             test_timeout_s: TEST_TIMEOUT.as_secs(),
         };
         let initial_files = self.work.path().join("initial-files");
-        self.image.write(&plan, &initial_files).context("the guest's files")?;
+        image.write(&plan, &initial_files).context("the guest's files")?;
         let machine = Machine {
             accelerator: self.accelerator,
             kernel: fetched.join("vmlinuz"),
@@ -256,21 +266,4 @@ fn environment(kernel: &Kernel, session: SessionName) -> Session {
         ("COFFERDAM_TEST_ALLOW_MISSING".to_owned(), missing.join(",")),
     ]);
     Session { name: session, environment }
-}
-
-/// The folder with a kernel's image, fetched if it is not there yet.
-fn fetch(kernel: &Kernel) -> Result<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = match cache {
-        Some(cache) => cache,
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
-            .join(".cache"),
-    };
-    let folder = cache.join("cofferdam/vm-kernels").join(&kernel.suite);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fetch-kernel.sh");
-    let mut command = Command::new(script);
-    let status = command.args([&kernel.suite, &kernel.release]).arg(&folder).status();
-    let status = status.context("start fetch-kernel.sh")?;
-    ensure!(status.success(), "kernel {}: fetch-kernel.sh: {status}", kernel.name);
-    Ok(folder)
 }
