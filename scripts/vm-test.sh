@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs Cofferdam's tests on other kernels, in virtual machines; see vm-tests/README.md.
-# usage: vm-test.sh [--kernel NAME]... [--all] [--filter TEXT] [--kvm]
+# usage: vm-test.sh [--kernel NAME]... [--all | --checkers] [--filter TEXT] [--kvm]
 # needs: a Debian system on amd64, Rust, a C compiler; QEMU and what else is missing it installs as root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,11 +8,13 @@ cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 
 check_build_tools
+command -v ldd >/dev/null || fail "no ldd, which belongs to the libc: on Debian, apt-get install libc-bin"
 # Debian packages by what of them is used.
 packages=()
 command -v qemu-system-x86_64 >/dev/null || packages+=(qemu-system-x86)
 command -v busybox >/dev/null || packages+=(busybox-static)
 command -v strip >/dev/null || packages+=(binutils)
+command -v curl >/dev/null || packages+=(curl)
 command -v setpriv >/dev/null || packages+=(util-linux)
 [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 if [ ${#packages[@]} -gt 0 ]; then

@@ -33,9 +33,13 @@ mkdir -p "$work"/etc/apt/{apt.conf.d,preferences.d,trusted.gpg.d} "$work"/var/li
   "$work"/var/cache/apt/archives/partial "$work"/var/lib/dpkg "$work"/debs "$work"/unpacked
 : > "$work/var/lib/dpkg/status"
 # shellcheck disable=SC2016 # the parentheses are for apt-get
-mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Created-By: Packages' |
-  grep -v security | head -1)}
-[ -n "$mirror" ] || fail "no Debian mirror is configured in apt: set DEBIAN_MIRROR to the address of one"
+configured=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Created-By: Packages')
+case $suite in
+  *-security) mirror=${DEBIAN_SECURITY_MIRROR:-$(grep -m 1 security <<< "$configured" || true)} ;;
+  *) mirror=${DEBIAN_MIRROR:-$(grep -m 1 -v security <<< "$configured" || true)} ;;
+esac
+[ -n "$mirror" ] || fail "no mirror of it is configured in apt: set DEBIAN_MIRROR, or DEBIAN_SECURITY_MIRROR for" \
+  "a security suite, to the address of one"
 echo "deb [signed-by=$keyring] $mirror $suite main" > "$work/etc/apt/sources.list"
 options=(-q -o Dir="$work" -o Dir::State::status="$work/var/lib/dpkg/status" -o Dir::Etc::Parts=/dev/null
   -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false

@@ -20,6 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -30,10 +31,11 @@ use nix::unistd::Pid;
 const PATIENCE_S: u64 = 60;
 
 /// What vm-tests tells the rig of the machine that the tests run on: how patient to be, which layers its kernel lacks
-/// (comma-separated), and a cgroup that belongs to the user that runs them.
+/// (comma-separated), a cgroup that belongs to the user that runs them, and where `dynamic.c` is compiled already.
 const PATIENCE_SETTING: &str = "COFFERDAM_TEST_PATIENCE_S";
 const MISSING_SETTING: &str = "COFFERDAM_TEST_ALLOW_MISSING";
 const CGROUP_SETTING: &str = "COFFERDAM_TEST_CGROUP_ROOT";
+const DYNAMIC_SETTING: &str = "COFFERDAM_TEST_DYNAMIC_PROGRAM";
 
 /// An ordinary user, whom nothing on the machine belongs to.
 pub const USER: u32 = 12_345;
@@ -99,6 +101,8 @@ enum Grants {
 enum Waivers {
     AsNeeded,
     None,
+    /// As where no cgroup is the user's, though one may be.
+    Cgroup,
 }
 
 /// A Cofferdam that runs.
@@ -115,6 +119,8 @@ pub struct Rig {
 struct Log {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    /// Nothing more comes: whoever wrote it has ended.
+    ended: AtomicBool,
 }
 
 /// The folder with the binaries that `cargo build --workspace` made.
@@ -127,6 +133,17 @@ pub fn binary(name: &str) -> PathBuf {
     let path = binaries().join(name);
     assert!(path.exists(), "{} is not built: run the tests by scripts/test.sh", path.display());
     path
+}
+
+/// Puts a dynamically linked program at this path.
+pub fn dynamic_program(path: &Path) {
+    if let Some(compiled) = std::env::var_os(DYNAMIC_SETTING) {
+        fs::copy(compiled, path).unwrap();
+        return;
+    }
+    let source = source().join("tests/rig/dynamic.c");
+    let status = Command::new("cc").arg("-o").arg(path).arg(source).status();
+    assert!(status.expect("there is a C compiler").success());
 }
 
 fn source() -> &'static Path {
@@ -202,9 +219,21 @@ impl Plan {
         self
     }
 
+    /// Runs a launcher of the tests' own, which lies beside Cofferdam's programs.
+    pub fn launched_by(mut self, program: &str) -> Self {
+        self.launcher = binary(program);
+        self
+    }
+
     /// Leaves out of the config what a rootless launcher needs it to allow.
     pub fn without_waivers(mut self) -> Self {
         self.waivers = Waivers::None;
+        self
+    }
+
+    /// Lets the cgroup be missing, and names none that a rootless launcher could divide.
+    pub fn without_cgroup(mut self) -> Self {
+        self.waivers = Waivers::Cgroup;
         self
     }
 
@@ -248,11 +277,11 @@ impl Plan {
         let mut missing = missing_here();
         missing.retain(|layer| self.unwaived.as_ref() != Some(layer));
         let mut root = String::new();
-        if self.who == As::User && self.waivers == Waivers::AsNeeded {
-            match delegated_cgroup() {
-                Some(cgroup) => root = format!("cgroup_root = {cgroup:?}\n"),
-                None => missing.push("cgroup".to_owned()),
-            }
+        match (self.waivers, delegated_cgroup()) {
+            _ if self.who == As::Root => (),
+            (Waivers::None, _) => (),
+            (Waivers::AsNeeded, Some(cgroup)) => root = format!("cgroup_root = {cgroup:?}\n"),
+            (Waivers::AsNeeded, None) | (Waivers::Cgroup, _) => missing.push("cgroup".to_owned()),
         }
         if missing.is_empty() && root.is_empty() {
             return String::new();
@@ -334,6 +363,9 @@ fn launch_by(mut command: Command, folder: Option<tempfile::TempDir>, config: Pa
             shared.lines.lock().unwrap().push(line);
             shared.grown.notify_all();
         }
+        let _lines = shared.lines.lock().unwrap();
+        shared.ended.store(true, Ordering::Relaxed);
+        shared.grown.notify_all();
     });
     Rig { folder, config, program: binary("cofferdam-launcher"), launcher, log, who }
 }
@@ -382,8 +414,9 @@ impl Rig {
             if let Some(line) = found.nth(nth - 1) {
                 return line.clone();
             }
+            let ended = self.log.ended.load(Ordering::Relaxed);
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no line with {texts:?} in:\n{}", lines.join("\n"));
+            assert!(!ended && !left.is_zero(), "no line with {texts:?} in:\n{}", lines.join("\n"));
             lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
         }
     }

@@ -10,11 +10,11 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use cpio::newc::{Builder, ModeFileType, trailer};
 
-use crate::guest::INIT;
-use crate::plan::{FACTS, PLAN, Plan};
+use crate::guest::{INIT, LIBRARY_FOLDERS};
+use crate::plan::{DYNAMIC, FACTS, PLAN, Plan};
 
 /// What is larger does not fit into the guest's memory beside its tests.
-const MAX_BYTES: u64 = 200 * 1024 * 1024;
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Folders of the workspace whose data files tests read.
 const DATA_FOLDERS: [&str; 3] = ["modules", "policies", "tests"];
@@ -23,13 +23,13 @@ const DATA_FOLDERS: [&str; 3] = ["modules", "policies", "tests"];
 const DATA_FILES: [&str; 3] = ["toml", "txt", "json"];
 
 /// What goes into the guest.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Image {
     /// By their paths in the guest.
     files: BTreeMap<PathBuf, Content>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Content {
     source: PathBuf,
     mode: u32,
@@ -43,13 +43,24 @@ impl Image {
         let busybox = find_program("busybox").context("busybox not found: apt-get install busybox-static")?;
         image.add("/bin/busybox".as_ref(), &busybox, 0o755);
         image.add_program(init, INIT.as_ref(), work)?;
-        let facts = work.join("facts");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest/facts.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&facts).arg(source);
-        run(&mut compiler)?;
+        let facts = compile("guest/facts.c", &["-static"], work)?;
         image.add(FACTS.as_ref(), &facts, 0o755);
+        let dynamic = compile("../tests/rig/dynamic.c", &[], work)?;
+        image.add_with_libraries(DYNAMIC.as_ref(), &dynamic)?;
+        let curl = find_program("curl").context("curl not found: apt-get install curl")?;
+        image.add_with_libraries("/bin/curl".as_ref(), &curl)?;
         Ok(image)
+    }
+
+    /// Adds a program of the host's, and the libraries that its loader would take, where the host has them.
+    fn add_with_libraries(&mut self, place: &Path, program: &Path) -> Result<()> {
+        self.add(place, program, 0o755);
+        let output = Command::new("ldd").arg(program).output().context("start ldd")?;
+        ensure!(output.status.success(), "ldd {}: {}", program.display(), output.status);
+        for library in libraries(&String::from_utf8(output.stdout)?) {
+            self.add(library.as_ref(), library.as_ref(), 0o755);
+        }
+        Ok(())
     }
 
     /// Adds a program without what only a debugger needs.
@@ -65,6 +76,23 @@ impl Image {
         DATA_FOLDERS.iter().try_for_each(|folder| self.add_folder(&workspace.join(folder)))
     }
 
+    /// Adds everything below this folder, at the same place below the guest's root. What was there gives way: a program of
+    /// another system needs that system's libraries.
+    pub(crate) fn add_tree(&mut self, root: &Path) -> Result<()> {
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    self.add(&Path::new("/").join(path.strip_prefix(root)?), &path, 0o755);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn add_folder(&mut self, folder: &Path) -> Result<()> {
         for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
             let path = entry?.path();
@@ -78,7 +106,7 @@ impl Image {
     }
 
     fn add(&mut self, place: &Path, source: &Path, mode: u32) {
-        self.files.insert(place.to_owned(), Content { source: source.to_owned(), mode });
+        self.files.insert(in_usr(place), Content { source: source.to_owned(), mode });
     }
 
     /// Writes the archive, with this plan.
@@ -105,6 +133,31 @@ impl Image {
         ensure!(bytes <= MAX_BYTES, "the guest's files are {bytes} bytes, more than {MAX_BYTES}");
         Ok(())
     }
+}
+
+/// Compiles a source file, whose path is relative to this package.
+fn compile(source: &str, options: &[&str], work: &Path) -> Result<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let program = work.join(source.file_stem().context("a source file has a name")?);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O1", "-Wall", "-Wextra", "-Werror"]).args(options).arg("-o").arg(&program).arg(source);
+    run(&mut compiler)?;
+    Ok(program)
+}
+
+/// Where a file is in the guest, whose library folders lie in /usr as Debian's do: in `/` there are links to them.
+fn in_usr(place: &Path) -> PathBuf {
+    let is_library = LIBRARY_FOLDERS.iter().any(|folder| place.starts_with(Path::new("/").join(folder)));
+    match place.strip_prefix("/") {
+        Ok(below) if is_library => Path::new("/usr").join(below),
+        _ => place.to_owned(),
+    }
+}
+
+/// The files that ldd names; the kernel's own page has none.
+fn libraries(listed: &str) -> Vec<&str> {
+    let words = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    words.collect()
 }
 
 fn regular(place: &Path, mode: u32) -> Result<Builder> {
@@ -140,6 +193,21 @@ fn run(command: &mut Command) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_what_ldd_lists_the_files_are_taken() {
+        let listed =
+            "\tlinux-vdso.so.1 (0x0000)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00)\n\t/lib64/ld.so.2 (0x00)\n";
+        assert_eq!(libraries(listed), ["/lib/x/libc.so.6", "/lib64/ld.so.2"]);
+    }
+
+    #[test]
+    fn libraries_lie_in_usr_and_nothing_else_is_moved() {
+        let of = |place: &str| in_usr(place.as_ref()).display().to_string();
+        assert_eq!(of("/lib64/ld.so.2"), "/usr/lib64/ld.so.2");
+        assert_eq!(of("/lib/x/libc.so.6"), "/usr/lib/x/libc.so.6");
+        assert_eq!((of("/library/x"), of("/usr/lib/x")), ("/library/x".to_owned(), "/usr/lib/x".to_owned()));
+    }
 
     #[test]
     fn a_folder_comes_before_what_is_in_it() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use cargo_metadata::{Artifact, Message, Metadata, MetadataCommand, TargetKind};
+use cargo_metadata::{Artifact, Message, Metadata, MetadataCommand, Package, TargetKind};
 
 use crate::plan::Test;
 
@@ -47,41 +47,61 @@ impl Workspace {
         self.metadata.target_directory.as_std_path()
     }
 
+    /// Every test program of the workspace that has a file of its own, as `package::program`.
+    pub(crate) fn integration_tests(&self) -> BTreeSet<String> {
+        let of = |package: &Package| {
+            let tests = package.targets.iter().filter(|target| target.is_kind(TargetKind::Test));
+            tests.map(|target| format!("{}::{}", package.name, target.name)).collect::<Vec<_>>()
+        };
+        self.metadata.packages.iter().flat_map(of).collect()
+    }
+
     /// Builds every program of the workspace and returns where they are.
     pub(crate) fn programs(&self) -> Result<BTreeSet<PathBuf>> {
         let artifacts = self.cargo(&["build", "--workspace", "--bins"])?;
         Ok(artifacts.into_iter().filter_map(|built| built.executable).map(Into::into).collect())
     }
 
-    /// Builds the test programs of these names, and lists their tests.
+    /// Builds the test programs of these names, and lists their tests. All of the workspace are built together, as
+    /// `scripts/test.sh` builds them: nothing is compiled twice.
     pub(crate) fn test_programs(&self, names: &BTreeSet<&str>) -> Result<BTreeMap<String, Program>> {
+        const ALL: [&str; 3] = ["test", "--no-run", "--workspace"];
+        let usual = self.cargo(&ALL)?;
         let mut programs = BTreeMap::new();
         for name in names {
-            let program = self.test_program(name).with_context(|| format!("test program {name}"))?;
-            programs.insert((*name).to_owned(), program);
+            let target = split(name).1;
+            let path = match (self.built(&usual, name), target) {
+                (None, Target::Integration(test)) => {
+                    // One that is built only when it is named.
+                    let named = self.cargo(&[&ALL[..], &["--test", test]].concat())?;
+                    self.built(&named, name)
+                }
+                (path, _) => path,
+            };
+            let path = path.with_context(|| format!("cargo built no test program {name}"))?;
+            programs.insert((*name).to_owned(), self.listed(name, path)?);
         }
         Ok(programs)
     }
 
-    fn test_program(&self, name: &str) -> Result<Program> {
+    /// Where the test program of this name is, if it was among what cargo built.
+    fn built(&self, artifacts: &[Artifact], name: &str) -> Option<PathBuf> {
         let (package, target) = split(name);
-        let found = self.metadata.packages.iter().find(|found| found.name.as_str() == package);
-        let found = found.with_context(|| format!("the workspace has no package {package}"))?;
-        let mut arguments = vec!["test", "--no-run", "--package", package];
-        match target {
-            Target::Integration(test) => arguments.extend(["--test", test]),
-            Target::Library => arguments.push("--lib"),
-        }
-        let folder = found.manifest_path.parent().context("a manifest lies in a folder")?;
-        let artifacts = self.cargo(&arguments)?;
-        let path = artifacts
-            .into_iter()
-            .filter(|built| is_test_program(built, &target))
-            .find_map(|built| built.executable);
-        let path: PathBuf = path.context("cargo built no test program")?.into();
-        let tests = list(&path, name, folder.as_std_path())?;
+        let package = self.package(package).ok()?;
+        let of_it = |built: &&Artifact| built.package_id == package.id && is_test_program(built, &target);
+        artifacts.iter().filter(of_it).find_map(|built| built.executable.clone()).map(Into::into)
+    }
+
+    fn listed(&self, name: &str, path: PathBuf) -> Result<Program> {
+        let folder = self.package(split(name).0)?.manifest_path.parent();
+        let tests = list(&path, name, folder.context("a manifest lies in a folder")?.as_std_path())?;
         ensure!(!tests.is_empty(), "{} lists no tests", path.display());
         Ok(Program { path, tests })
+    }
+
+    fn package(&self, name: &str) -> Result<&Package> {
+        let found = self.metadata.packages.iter().find(|found| found.name.as_str() == name);
+        found.with_context(|| format!("the workspace has no package {name}"))
     }
 
     fn cargo(&self, arguments: &[&str]) -> Result<Vec<Artifact>> {

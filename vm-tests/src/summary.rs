@@ -23,7 +23,7 @@ fn members<'v>(verdicts: &'v [Verdict], group: (&str, &str)) -> Vec<&'v Verdict>
 /// One row for each kernel and user.
 pub(crate) fn table(verdicts: &[Verdict]) -> String {
     let mut text = format!(
-        "{:<8} {:<8} {:>6} {:>7} {:>16} {:>7} {:>9}\n",
+        "{:<12} {:<8} {:>6} {:>7} {:>16} {:>7} {:>9}\n",
         "KERNEL", "USER", "TESTS", "PASSED", "FAILED AS STATED", "FAILED", "SECONDS"
     );
     for (kernel, session) in groups(verdicts) {
@@ -34,7 +34,7 @@ pub(crate) fn table(verdicts: &[Verdict]) -> String {
         let seconds: f64 = members.iter().map(|verdict| verdict.seconds).sum();
         let (all, passed) = (members.len(), members.len() - failed - stated);
         let row =
-            format!("{kernel:<8} {session:<8} {all:>6} {passed:>7} {stated:>16} {failed:>7} {seconds:>9.1}");
+            format!("{kernel:<12} {session:<8} {all:>6} {passed:>7} {stated:>16} {failed:>7} {seconds:>9.1}");
         let _infallible = writeln!(text, "{row}");
     }
     text
@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn the_table_has_a_row_for_each_kernel_and_user() {
         expect![[r#"
-            KERNEL   USER      TESTS  PASSED FAILED AS STATED  FAILED   SECONDS
-            6.1      kernel        1       1                0       0       1.5
-            6.1      root          2       1                1       0       3.0
-            6.1      user          1       0                0       1       1.5
-            newest   root-v1       1       1                0       0       1.5
+            KERNEL       USER      TESTS  PASSED FAILED AS STATED  FAILED   SECONDS
+            6.1          kernel        1       1                0       0       1.5
+            6.1          root          2       1                1       0       3.0
+            6.1          user          1       0                0       1       1.5
+            newest       root-v1       1       1                0       0       1.5
         "#]]
         .assert_eq(&table(&verdicts()));
     }

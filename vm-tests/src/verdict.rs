@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::expectations::{Expectations, Kernel};
+use crate::expectations::{Expectations, Kernel, Stated};
 use crate::plan::{Outcome, Report, SessionName, Test};
 
 /// One test on one kernel in one session.
@@ -78,11 +78,16 @@ pub(crate) fn judge(expectations: &Expectations, kernel: &Kernel, report: &Repor
     }
 }
 
-fn judgement(outcome: Outcome, stated: Option<&str>, output: &str) -> Judgement {
+fn judgement(outcome: Outcome, stated: Option<Stated<'_>>, output: &str) -> Judgement {
     match (outcome, stated) {
         (Outcome::Passed, None) => Judgement::Passed,
-        (Outcome::Failed, Some(why)) => Judgement::FailedAsStated(why.to_owned()),
-        (Outcome::Passed, Some(why)) => Judgement::Failed(format!(
+        (Outcome::Failed, Some(Stated { why, says })) if output.contains(says) => {
+            Judgement::FailedAsStated(why.to_owned())
+        }
+        (Outcome::Failed, Some(Stated { says, .. })) => Judgement::Failed(format!(
+            "it fails as kernels.toml states, but it does not say {says:?}:\n{output}"
+        )),
+        (Outcome::Passed, Some(Stated { why, .. })) => Judgement::Failed(format!(
             "it passes, and kernels.toml states that it fails ({why}): remove that"
         )),
         (Outcome::Failed, None) => Judgement::Failed(output.to_owned()),
@@ -149,7 +154,7 @@ core = [\"cofferdam::launch\"]
 name = \"6.1\"
 suite = \"bookworm\"
 release = \"6.1.\"
-by_default = true
+by_default = \"core\"
 tests = \"core\"
 sessions = [\"root\"]
 lsm = \"landlock,yama\"
@@ -158,6 +163,14 @@ missing = [\"landlock_network\", \"landlock_scope\"]
 [[failure]]
 test = \"stated\"
 why = \"no compiler\"
+[[failure]]
+test = \"says\"
+says = \"left != right\"
+why = \"it does\"
+[[failure]]
+test = \"silent\"
+says = \"apt-get install gcc\"
+why = \"it should\"
 ";
 
     fn judged(report: &Report) -> Option<Verdict> {
@@ -194,6 +207,12 @@ why = \"no compiler\"
         );
         assert!(ended("stated", Outcome::Passed).is_failure());
         assert!(ended("stated", Outcome::TimedOut).is_failure(), "hanging is not failing as stated");
+    }
+
+    #[test]
+    fn a_test_that_fails_as_stated_must_say_what_is_stated() {
+        assert_eq!(ended("says", Outcome::Failed).judgement, Judgement::FailedAsStated("it does".to_owned()));
+        assert!(ended("silent", Outcome::Failed).is_failure());
     }
 
     #[test]

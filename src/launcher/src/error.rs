@@ -20,7 +20,7 @@ pub enum Error {
         remedy: String,
     },
     /// A step of the child failed before exec; nothing of the program ran.
-    #[error("start {subject}: step {}: {errno} ({})", step.as_str(), step.remedy())]
+    #[error("start {subject}: step {}: {errno} ({remedy})", step.as_str())]
     Step {
         /// Who was being started.
         subject: String,
@@ -28,6 +28,8 @@ pub enum Error {
         step: Step,
         /// The kernel's reason.
         errno: Errno,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The namespaces of a start could not be prepared.
     #[error("start {subject}: {doing}: {cause} ({remedy})")]

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cofferdam_manifest::ModuleName;
+use cofferdam_policy::Tables;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::signalfd::SignalFd;
 
@@ -44,7 +45,7 @@ pub fn learn(options: &LearnOptions) -> Result<Infallible, Error> {
     let signals = take_signals()?;
     let module = ModuleName::new(&options.module).map_err(|error| Error::Document(error.to_string()))?;
     let run = Options { config: options.config.clone(), core_program: options.tool.clone() };
-    let watch = run_watching(&run, Some(Watch::new(module, options.lasts)), &signals)?
+    let watch = run_watching(&run, &Tables::builtin(), Some(Watch::new(module, options.lasts)), &signals)?
         .ok_or_else(|| Error::Document("nothing was watched".to_owned()))?;
     if watch.cannot_go_on() {
         let text = "this kernel cannot let a reported system call go on (SECCOMP_USER_NOTIF_FLAG_CONTINUE): \

@@ -29,6 +29,7 @@ mod step;
 mod supervisor;
 mod sweeper;
 mod sys;
+mod tomoyo;
 mod verify;
 
 pub use cgroup::CgroupHost;
@@ -42,6 +43,6 @@ pub use layers::Layers;
 pub use learn::{LearnOptions, learn};
 pub use namespaces::OutsideId;
 pub use program::Program;
-pub use run::{Options, run};
+pub use run::{Options, run, run_with};
 pub use start::{Launcher, Loaded, Prepared, Running};
 pub use step::Step;

@@ -47,9 +47,18 @@ pub struct Options {
 /// # Errors
 /// [`Error`] before anything is started, or when the launcher cannot go on; nothing is left behind.
 pub fn run(options: &Options) -> Result<(), Error> {
+    run_with(options, &Tables::builtin())
+}
+
+/// As [`run`], with another policy than the one that ships: tests let programs that nobody here wrote start processes.
+/// No program that ships calls it.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(options: &Options, tables: &Tables) -> Result<(), Error> {
     close_on_exec_all()?;
     let signals = take_signals()?;
-    run_watching(options, None, &signals).map(|_nothing| ())
+    run_watching(options, tables, None, &signals).map(|_nothing| ())
 }
 
 /// As [`run`], watching one module if there is one to watch.
@@ -58,6 +67,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// As [`run`], and when the watched module is none that runs here.
 pub(crate) fn run_watching(
     options: &Options,
+    tables: &Tables,
     watch: Option<Watch>,
     signals: &SignalFd,
 ) -> Result<Option<Watch>, Error> {
@@ -75,7 +85,7 @@ pub(crate) fn run_watching(
     let launcher = settle(&installation, &instance, scratch)?;
     let sweeper = Sweeper::start(launcher.cgroup_directories(), lock_path(&state_dir))?;
     let audit = Audit::open(&state_dir, &options.config)?;
-    let supervisor = load(launcher, audit, installation, options, watch)?;
+    let supervisor = load(launcher, audit, installation, options, tables, watch)?;
     let watched = supervisor.run(signals)?;
     sweeper.dismiss();
     Ok(watched)
@@ -171,15 +181,15 @@ fn load(
     mut audit: Audit,
     installation: Installation,
     options: &Options,
+    tables: &Tables,
     watch: Option<Watch>,
 ) -> Result<Supervisor, Error> {
-    let tables = Tables::builtin();
     let config = &installation.config;
     let uid_base = config.sandbox.uid_base;
     let core_program = Program::open(&options.core_program, "core")?;
     let core_state = config.state_dir.join("core");
     let core_home = assign_core(launcher.host(), uid_base, &core_state)?;
-    let mut core_profile = installation.core_profile(core_program.linkage, &tables);
+    let mut core_profile = installation.core_profile(core_program.linkage, tables);
     let interface = Interface::open(&config.interface, &config.state_dir)?;
 
     let room = modules_for_descriptors()?;
@@ -218,7 +228,7 @@ fn load(
                 return Err(too_much(installed));
             }
             programs_bytes = with_this;
-            let profile = installation.profile(installed, program.linkage, &tables);
+            let profile = installation.profile(installed, program.linkage, tables);
             let files = match inside.get(name) {
                 Some(inside) => Some((inside, ModuleFiles::of(&home)?)),
                 None => None,

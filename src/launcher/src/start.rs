@@ -30,7 +30,7 @@ use crate::sys::clone::{ChildStack, NewNamespaces, clone_and_wait};
 use crate::sys::image::{DescriptorMessage, c_string_lossy};
 use crate::sys::parent;
 use crate::verify::{Expected, verify};
-use crate::{filter, layers::Layers};
+use crate::{filter, layers::Layers, tomoyo};
 
 use parts::{binds, channel, enter, image, inherited, log_pipe, open_directory, rlimits, socket_pair};
 pub use running::Running;
@@ -284,7 +284,8 @@ impl Launcher {
         // From here it is killed and reaped if this function fails, and its cgroup after it.
         let child = Unverified::new(child);
         if let Some((step, errno)) = plan.failure.take() {
-            return Err(Error::Step { subject: label, step, errno });
+            let remedy = tomoyo::remedy(step, errno);
+            return Err(Error::Step { subject: label, step, errno, remedy });
         }
         let listener = receive_listener(&label, &listener_channel)?;
         let expected = expected(&label, cgroup.as_ref(), outside, &groups, network);
@@ -293,6 +294,11 @@ impl Launcher {
             Err(error) => child.end()?.ok_or(error)?,
         };
         Ok(Running { pid, pidfd, ended, listener, stdout, stderr, peer, cgroup })
+    }
+
+    /// Who limits the number of tasks, in words.
+    pub(crate) const fn task_limit(&self) -> &'static str {
+        self.task_rlimit.as_str()
     }
 
     fn make_cgroup(&self, profile: &Profile) -> Result<Option<Cgroup>, Error> {

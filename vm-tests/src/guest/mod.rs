@@ -6,7 +6,7 @@ mod enter;
 mod run;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -21,6 +21,9 @@ const REPORTS: &str = "/dev/ttyS1";
 
 /// Where the kernel finds this program.
 pub(crate) const INIT: &str = "/init";
+
+/// Folders of libraries: in the guest's `/` each is a link to that in /usr.
+pub(crate) const LIBRARY_FOLDERS: [&str; 2] = ["lib", "lib64"];
 
 /// What programs expect of a system; the ordinary user is the one that the tests run as.
 const SYSTEM_FILES: [(&str, &str); 2] = [
@@ -59,6 +62,11 @@ fn settle() -> Result<()> {
     for (folder, mode) in [("/run", 0o755), ("/tmp", 0o1777)] {
         fs::create_dir_all(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
+    }
+    for name in LIBRARY_FOLDERS {
+        let folder = Path::new("usr").join(name);
+        fs::create_dir_all(Path::new("/").join(&folder))?;
+        symlink(folder, Path::new("/").join(name)).with_context(|| format!("link /{name}"))?;
     }
     fs::create_dir_all("/etc")?;
     SYSTEM_FILES.iter().try_for_each(|(path, text)| fs::write(path, text))?;

@@ -39,6 +39,9 @@ pub(super) fn remedy(name: &str, why: &str, facts: &Facts) -> String {
              mapped, or run Cofferdam as an ordinary user"
                 .to_owned()
         }
+        "launch" if why.contains("TOMOYO") => {
+            "update the kernel, or boot it with an lsm= list without tomoyo".to_owned()
+        }
         _ if is(why, "ENOSYS") && facts.setting("seccomp") == Some("2") => CONTAINER.to_owned(),
         _ => usual(name).to_owned(),
     }

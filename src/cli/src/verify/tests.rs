@@ -147,6 +147,16 @@ fn a_call_that_should_kill_and_does_not_is_found() {
 }
 
 #[test]
+fn a_limit_of_tasks_that_is_not_there_is_found_unless_it_is_left_to_the_cgroup() {
+    let page = page();
+    for (said, differing) in [("set", vec!["limit Max processes"]), ("left to the cgroup", vec![])] {
+        let facts = honest(&page).with("limit Max processes", Ok("unlimited unlimited"));
+        let differences = judge(&page, &facts.with("task limit", Ok(said))).differences;
+        assert_eq!(differences.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(), differing, "{said}");
+    }
+}
+
+#[test]
 fn a_call_that_nobody_tried_is_a_difference() {
     let page = page();
     let without = judge(&page, &Facts::default());

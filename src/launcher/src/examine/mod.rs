@@ -82,8 +82,10 @@ fn facts(options: &ExamineOptions, folder: &Path) -> Result<Vec<Fact>, Error> {
     let profile = installation.profile(installed, linkage, &Tables::builtin());
     let probe = Program::open(&options.tool.with_file_name(PROBE), PROBE)?;
     let loaded = launcher.load(profile, probe, home)?;
+    let tasks = launcher.task_limit();
     let mut session = Session::new(launcher, loaded);
     let mut facts = session.with_running(outside::look)?;
+    facts.push(Fact { name: "task limit".to_owned(), found: Ok(tasks.to_owned()) });
     facts.extend(calls::paths(&mut session)?);
     facts.extend(calls::every(&mut session)?);
     session.end()?;

@@ -26,6 +26,14 @@ impl TaskRlimit {
         Ok(Self::on(privilege, cgroup, &uname.release().to_string_lossy()))
     }
 
+    /// For `cofferdam audit --verify`, which must not ask for a limit that the launcher does not set.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::LeftToCgroup => "left to the cgroup",
+        }
+    }
+
     fn on(privilege: Privilege, cgroup: Enforced, release: &str) -> Self {
         let shares_uid = privilege == Privilege::User;
         // Of a release that cannot be read nothing is assumed: a limit too many is the safe side.

@@ -135,6 +135,16 @@ fn a_loose_setting_of_the_kernel_is_advice_and_stops_nothing() {
 }
 
 #[test]
+fn under_tomoyo_a_launch_that_fails_has_a_remedy_of_its_own() {
+    let why =
+        "start trial: step execute: ENOENT (TOMOYO, a security module of this kernel, starts no program)";
+    assert!(fix(&whole().with("launch", Err(why)), "launch").contains("lsm= list without tomoyo"));
+    assert!(
+        !fix(&whole().with("launch", Err("start trial: step execute: EACCES")), "launch").contains("tomoyo")
+    );
+}
+
+#[test]
 fn every_remedy_is_for_something() {
     for (name, ..) in TRIED {
         let fix = fix(&whole().with(name, Err("nothing special")), name);
