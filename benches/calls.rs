@@ -13,12 +13,14 @@
     clippy::indexing_slicing
 )]
 
+mod awake;
 mod stage;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use awake::Spinners;
 use stage::{Samples, Stage, head, lines_of, now_ns, row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -28,12 +30,10 @@ const ROUNDS: usize = 5;
 const FRAME_BYTES: usize = 60;
 
 fn main() {
+    awake::spin_if_told();
     match std::env::args().nth(1).as_deref() {
         Some("floor-server") => serve(),
         Some("floor-client") => ping(),
-        Some("spin") => loop {
-            std::hint::spin_loop();
-        },
         _ => compare(),
     }
 }
@@ -45,7 +45,7 @@ fn compare() {
     let modules: Vec<_> = names.iter().map(|name| stage.module(name, "bench-program", &settings)).collect();
     let core = stage.core(&names);
     for awake in [Awake::No, Awake::Yes] {
-        let mut spinners = awake.spinners();
+        let spinners = awake.spinners();
         let (mut floor, mut call) = (Samples::default(), Samples::default());
         for _ in 0..ROUNDS {
             floor_round(&mut floor);
@@ -58,10 +58,7 @@ fn compare() {
             times.split(' ').for_each(|time| call.push_ns(time.parse().unwrap()));
             running.kill().unwrap();
         }
-        spinners.iter_mut().for_each(|spinner| {
-            spinner.kill().unwrap();
-            spinner.wait().unwrap();
-        });
+        drop(spinners);
         head(&format!(
             "round trip of a small call, {}, {ROUNDS} rounds of {COUNT}, interleaved",
             awake.title()
@@ -87,16 +84,11 @@ impl Awake {
         }
     }
 
-    /// SCHED_IDLE: they run only where nothing else wants to.
-    fn spinners(self) -> Vec<Child> {
-        let count = match self {
-            Self::No => 0,
-            Self::Yes => std::thread::available_parallelism().unwrap().get(),
-        };
-        let own = std::env::current_exe().unwrap();
-        (0..count)
-            .map(|_| Command::new("chrt").args(["--idle", "0"]).arg(&own).arg("spin").spawn().unwrap())
-            .collect()
+    fn spinners(self) -> Option<Spinners> {
+        match self {
+            Self::No => None,
+            Self::Yes => Some(Spinners::start()),
+        }
     }
 }
 

@@ -13,11 +13,10 @@
     clippy::indexing_slicing
 )]
 
+mod awake;
 #[path = "load/floor.rs"]
 mod floor;
 mod stage;
-
-use std::process::{Child, Command};
 
 use cofferdam_launcher::{Loaded, Running};
 use stage::{CoreLink, Samples, Stage, head, lines_of, row};
@@ -38,35 +37,15 @@ const EVENTS: usize = 50;
 const NEIGHBOUR_CALLS: usize = 3000;
 
 fn main() {
+    awake::spin_if_told();
     if floor::play(std::env::args().nth(1).as_deref().unwrap_or_default()) {
         return;
     }
-    let _awake = Spinners::start();
+    let _awake = awake::Spinners::start();
     calls_in_flight();
     large_blocks();
     events_to_many();
     bad_neighbours();
-}
-
-/// Idle-priority programs that keep every core from sleeping.
-struct Spinners(Vec<Child>);
-
-impl Spinners {
-    fn start() -> Self {
-        let own = std::env::current_exe().unwrap();
-        let count = std::thread::available_parallelism().unwrap().get();
-        let spinner = |_| Command::new("chrt").args(["--idle", "0"]).arg(&own).arg("spin").spawn().unwrap();
-        Self((0..count).map(spinner).collect())
-    }
-}
-
-impl Drop for Spinners {
-    fn drop(&mut self) {
-        for spinner in &mut self.0 {
-            spinner.kill().unwrap();
-            spinner.wait().unwrap();
-        }
-    }
 }
 
 /// Modules that are loaded, and the core that wants them started.

@@ -16,6 +16,7 @@
     clippy::indexing_slicing
 )]
 
+mod awake;
 #[path = "neighbours/figures.rs"]
 mod figures;
 #[path = "neighbours/operator.rs"]
@@ -25,17 +26,13 @@ mod rig;
 #[path = "neighbours/scene.rs"]
 mod scene;
 
-use scene::{SCENES, Spinners, play};
+use scene::{SCENES, play};
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some("spin") {
-        loop {
-            std::hint::spin_loop();
-        }
-    }
+    awake::spin_if_told();
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let _awake = Spinners::start();
+    let _awake = awake::Spinners::start();
     figures::head();
     for scene in SCENES.iter().filter(|scene| wanted.is_empty() || wanted.iter().any(|act| act == scene.act))
     {

@@ -24,9 +24,6 @@ pub(crate) fn play(role: &str) -> bool {
     let words: Vec<&str> = role.split(':').collect();
     let number = |index: usize| words[index].parse::<usize>().unwrap();
     match words[0] {
-        "spin" => loop {
-            std::hint::spin_loop();
-        },
         "echo-server" => runtime().block_on(serve_echo()),
         "echo-client" => runtime().block_on(call_echo(number(1), number(2), number(3))),
         "copy-server" => runtime().block_on(serve_copies(number(1))),

@@ -2,7 +2,6 @@
 //! and the modules are the real ones, under the limits that are shipped.
 
 use std::fs;
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -67,27 +66,6 @@ pub(crate) const SCENES: [Scene; 12] = [
     Scene { modules: 4, when: When::ForGood, ..scene("starve", "takes all memory, four of them at once") },
     scene("everything", "does most of it at once"),
 ];
-
-/// Idle-priority programs that keep every processor from sleeping.
-pub(crate) struct Spinners(Vec<Child>);
-
-impl Spinners {
-    pub(crate) fn start() -> Self {
-        let own = std::env::current_exe().unwrap();
-        let count = std::thread::available_parallelism().unwrap().get();
-        let spinner = |_| Command::new("chrt").args(["-i", "0"]).arg(&own).arg("spin").spawn().unwrap();
-        Self((0..count).map(spinner).collect())
-    }
-}
-
-impl Drop for Spinners {
-    fn drop(&mut self) {
-        for spinner in &mut self.0 {
-            spinner.kill().unwrap();
-            spinner.wait().unwrap();
-        }
-    }
-}
 
 pub(crate) fn now_ns() -> i64 {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
