@@ -1,4 +1,4 @@
-//! A descriptor that whoever started it had left open (CVE-2016-9962 and CVE-2024-21626, runc). The launcher answers:
+//! A descriptor that whoever started it had left open (CVE-2016-8649, LXC; CVE-2024-21626, runc). The launcher answers:
 //! it gives the numbers 0 to 3 and nothing else.
 
 use crate::attempt::{Attempt, Context, Expected, Layer, Tried, nothing, succeeded};

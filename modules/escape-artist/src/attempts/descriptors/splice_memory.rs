@@ -1,5 +1,5 @@
-//! vmsplice(2) of its own memory into a pipe: pages that change after they were checked (CVE-2008-0600; Dirty Pipe's
-//! kin). The filter answers.
+//! vmsplice(2) of its own memory into a pipe: pages that change after they were checked. It once took any address
+//! (CVE-2008-0600). The filter answers.
 
 use crate::attempt::{Attempt, Context, Errno, Layer, Tried, succeeded};
 use crate::raw::{at, call};

@@ -1,5 +1,5 @@
-//! chmod(2) of its directory to 0777, so that an accomplice on the host can plant links in it (CVE-2021-41103,
-//! containerd; CVE-2021-21284, Docker). The filter answers.
+//! chmod(2) of its directory to 0777, so that an accomplice on the host can run what is in it, or plant links there
+//! (directories were open in CVE-2021-41103, containerd; CVE-2021-41091, Docker). The filter answers.
 
 use std::fs;
 use std::fs::Permissions;

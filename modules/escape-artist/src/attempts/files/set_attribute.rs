@@ -1,5 +1,5 @@
-//! setxattr(2): attributes of the namespace `trusted` carried file capabilities out of an overlay (CVE-2021-3493,
-//! CVE-2023-2640, Ubuntu's OverlayFS). The filter answers.
+//! setxattr(2): through an overlay it gave file capabilities to files of the host (CVE-2021-3493 and CVE-2023-2640, on
+//! Ubuntu's kernels). The filter answers.
 
 use crate::attempt::{Attempt, Context, Errno, Layer, Tried, succeeded};
 use crate::steps::own_file;

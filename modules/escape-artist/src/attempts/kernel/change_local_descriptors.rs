@@ -1,4 +1,5 @@
-//! modify_ldt(2): segments of its own, where CVE-2017-17053 was. The filter answers.
+//! modify_ldt(2): segments of its own. When fork could not copy them, they were used after they were freed
+//! (CVE-2017-17053). The filter answers.
 
 use crate::attempt::{Attempt, Context, Errno, Layer, Needs, Tried, succeeded};
 use crate::raw::{call, into};

@@ -1,5 +1,5 @@
-//! userfaultfd(2) stops a page fault half way, by which races in the kernel become exploits (CVE-2016-6187 and many
-//! more). The filter answers, and kills.
+//! userfaultfd(2) stops a page fault half way, which gives an exploit of the kernel all the time it needs
+//! (CVE-2016-6187 and many more). The filter answers, and kills.
 
 use crate::attempt::{Attempt, Context, Needs, Tried, succeeded};
 use crate::raw::call;

@@ -1,5 +1,5 @@
-//! mount(2) of a new procfs, without what hides parts of the old one (CVE-2019-19921 and CVE-2023-27561, runc). The
-//! filter answers, and kills.
+//! mount(2) of a new procfs, without what hides parts of the old one. Runtimes also believed one that the container had
+//! prepared (CVE-2015-1334, LXC; CVE-2019-16884, runc). The filter answers, and kills.
 
 use nix::mount::MsFlags;
 

@@ -1,5 +1,5 @@
-//! unshare(2) with CLONE_NEWCGROUP: a view of the cgroup tree with itself as the root, the first step of
-//! CVE-2022-0492. The filter answers, and kills.
+//! unshare(2) with CLONE_NEWCGROUP: a view of the cgroup tree with itself as the root, a step of CVE-2022-0492.
+//! The filter answers, and kills.
 
 use nix::sched::CloneFlags;
 

@@ -1,6 +1,5 @@
 //! unshare(2) with CLONE_NEWUSER: in it an unprivileged process has every Linux capability and reaches far more of the
-//! kernel (CVE-2022-0185, CVE-2022-34918, CVE-2023-32233 and most others of those years). The filter answers, and
-//! kills.
+//! kernel (CVE-2022-0185, CVE-2022-34918, CVE-2023-32233 and many others). The filter answers, and kills.
 
 use nix::sched::CloneFlags;
 

@@ -1,4 +1,5 @@
-//! A socket to the kernel's ciphers, AF_ALG. The filter answers.
+//! A socket to the kernel's ciphers, AF_ALG, which wrote to files that are open read-only (CVE-2026-31431). The filter
+//! answers.
 
 use rustix::net::{AddressFamily, SocketType};
 

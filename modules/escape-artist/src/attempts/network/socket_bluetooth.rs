@@ -1,4 +1,4 @@
-//! A Bluetooth socket (CVE-2020-12351 and others). The filter answers.
+//! A Bluetooth socket (CVE-2021-3752 and others). The filter answers.
 
 use rustix::net::{AddressFamily, SocketType};
 

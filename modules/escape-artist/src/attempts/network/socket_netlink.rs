@@ -1,4 +1,4 @@
-//! A netlink socket: the kernel's own configuration, and most of its newer bugs (nf_tables, CVE-2023-32233,
+//! A netlink socket: the kernel's own configuration, and many of its newer bugs (nf_tables, CVE-2023-32233,
 //! CVE-2024-1086). The filter answers.
 
 use rustix::net::{AddressFamily, SocketType};

@@ -1,5 +1,5 @@
-//! ptrace(2) PTRACE_TRACEME: its tracer could make its calls for it; before Linux 4.8 past the filter. The filter
-//! answers, and kills.
+//! ptrace(2) PTRACE_TRACEME: its tracer could make its calls for it; before Linux 4.8 past the filter (CVE-2017-5206,
+//! Firejail). Later it kept the rights of the wrong process (CVE-2019-13272). The filter answers, and kills.
 
 use crate::attempt::{Attempt, Context, Tried, succeeded};
 

@@ -1,4 +1,5 @@
-//! ptrace(2) of another process: all that it may do (CVE-2019-13272). The filter answers, and kills.
+//! ptrace(2) of another process: all that it may do, and its descriptors (CVE-2016-9962, runc). The filter answers, and
+//! kills.
 
 use crate::attempt::{Attempt, Context, Tried, succeeded};
 

@@ -1,5 +1,4 @@
-//! posix_openpt(3): a terminal of its own, to be handed to somebody (CVE-2017-5226 is what comes after it). The mounts
-//! answer: there is no /dev.
+//! posix_openpt(3): a terminal of its own, to be handed to somebody. The mounts answer: there is no /dev.
 
 use crate::attempt::{Attempt, Context, Errno, Layer, Needs, Tried, succeeded};
 
