@@ -63,7 +63,7 @@ fn attack(who: As, settings: &str) -> Plan {
 
 /// Every text in backquotes in a row of the second half: the names of attempts are the rows' last cells.
 #[test]
-fn every_attempt_that_the_page_of_past_escapes_names_exists() {
+fn the_page_of_past_escapes_names_only_attempts_that_exist() {
     let page =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/past-escapes.md")).unwrap();
     let expectations = expectations();

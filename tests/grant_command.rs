@@ -105,6 +105,13 @@ fn what_is_withheld_stays_withheld_until_it_is_named() {
     fs::write(program(path), "the second program").unwrap();
     assert!(granted(path, &[]).contains("withheld = [\"read_utxo\"]\n"));
     assert_eq!(tool(path, &["grant", "--show"]).status.code(), Some(0), "to ask for it again is nothing new");
+    // A version that does not ask for it, and one that does again: the next version does not get by it.
+    fs::write(manifest(path), MANIFEST.replace("\"read_utxo\", ", "")).unwrap();
+    fs::write(program(path), "the third program").unwrap();
+    assert!(granted(path, &[]).contains("withheld = [\"read_utxo\"]\n"), "{}", lock(path));
+    fs::write(manifest(path), MANIFEST).unwrap();
+    fs::write(program(path), "the fourth program").unwrap();
+    assert!(granted(path, &[]).contains("withheld = [\"read_utxo\"]\n"), "{}", lock(path));
     let widened = granted(path, &["a", "--with", "read_utxo", "--with", "PaymentSettled"]);
     assert!(widened.contains("\"read_utxo\"") && !widened.contains("withheld = "), "{widened}");
 }

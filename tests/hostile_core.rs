@@ -15,6 +15,8 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use cofferdam_audit::{Reader, Record, location};
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use rig::{As, Plan, Rig, eventually};
 
@@ -100,6 +102,53 @@ fn a_core_that_starts_and_stops_a_module_without_end_does_not_fill_the_audit_log
     assert!((10..=61).contains(&launches), "{launches} launches are recorded");
     assert!(of_module.clone().any(|line| line.contains("starts beyond one a minute")), "{log}");
     assert!(of_module.count() < 3 * 61 + 10, "and no line more for those that were refused");
+}
+
+/// A state directory of two megabytes, which only this test sees: others go on with a disk that has room.
+fn small_disk(plan: &Plan) {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    let state = plan.path().join("state");
+    fs::create_dir(&state).unwrap();
+    mount(Some("tmpfs"), &state, Some("tmpfs"), MsFlags::empty(), Some("size=2m,mode=711")).unwrap();
+}
+
+/// What the log has room for ahead is used up by denials, as far as they are written one by one.
+#[test]
+fn a_core_that_fills_the_disk_and_then_the_log_gets_no_module_started_that_is_not_recorded() {
+    if !rig::root_for("what is not recorded on a full disk is not launched") {
+        return;
+    }
+    let plan = Plan::new(As::Root);
+    small_disk(&plan);
+    let mut rig = fallen(plan, "fills-disk");
+    rig.wait_for(&["Z core ", "there is no room any more"]);
+    rig.wait_for(&["Z fills-disk ", "free space on its disk", "nothing is launched that cannot be recorded"]);
+    assert!(!rig.lines().iter().any(|line| line.contains("Z fills-disk ") && line.contains("started: ")));
+    let log = fs::read_to_string(rig.path().join("state/audit/log.jsonl")).unwrap();
+    assert!(log.len() > 100 * 1024, "it had room ahead: {} bytes", log.len());
+    assert!(log.ends_with('\n'), "a line that could not be written whole was taken back");
+    fs::remove_file(rig.path().join("state/core/fill")).unwrap();
+    assert!(rig.interrupt().success());
+    // What could not be written is counted, and the chain is whole.
+    let records: Vec<Record> = Reader::open(&location(&rig.path().join("state")))
+        .unwrap()
+        .map(|entry| entry.unwrap().record)
+        .collect();
+    assert!(records.iter().any(|record| matches!(record, Record::Unwritten { count } if *count > 1)));
+    let launched =
+        |record: &&Record| matches!(record, Record::Launch { subject, .. } if subject.as_str() != "core");
+    assert_eq!(records.iter().filter(launched).count(), 0);
+}
+
+#[test]
+fn the_same_core_gets_its_module_started_and_recorded_where_the_disk_has_room() {
+    let mut rig = fallen(Plan::new(As::Root), "fills-log");
+    rig.started("fills-log", 1);
+    assert!(rig.interrupt().success());
+    let log = fs::read_to_string(rig.path().join("state/audit/log.jsonl")).unwrap();
+    assert!(log.len() > 256 * 1024, "more than there is room for ahead: {} bytes", log.len());
 }
 
 #[test]

@@ -228,6 +228,10 @@ impl Report {
     fn propose(&mut self, path: &Path, old: &str, new: Option<String>, words: impl FnOnce() -> String) {
         let Some(new) = new else { return self.by_hand.push(words()) };
         if new != old {
+            // A diff repeats lines of the file to the operator's terminal, and `patch` needs them as they are.
+            if !acts_on_no_terminal(old) {
+                return self.by_hand.push(words());
+            }
             let file = shown(path);
             let name = file.display().to_string();
             let diff =
@@ -235,6 +239,11 @@ impl Report {
             self.diffs.push(Diff { file, diff });
         }
     }
+}
+
+/// TOML lets comments hold marks that reorder text, and controls that some terminals obey.
+fn acts_on_no_terminal(text: &str) -> bool {
+    text.lines().all(|line| escape(&line.replace('\t', " ")).len() == line.len())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

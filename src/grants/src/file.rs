@@ -14,8 +14,11 @@ use crate::Lock;
 /// The longest file that is read; the parser refuses a longer one and names the bound.
 const MAX_FILE_BYTES: u64 = 1024 * 1024 + 1;
 
-/// For everybody to read, and for the owner alone to write; the umask may take more away.
+/// For everybody to read, and for the owner alone to write.
 const MODE: u32 = 0o644;
+
+/// Until it is in its place: whoever can open the new file can lock it, and keep the operator from granting.
+const NEW_MODE: u32 = 0o600;
 
 /// Permissions by which others than the owner could grant.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -176,7 +179,7 @@ impl Editor {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(MODE)
+            .mode(NEW_MODE)
             .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
             .open(&fresh)
             .map_err(file(
@@ -204,10 +207,10 @@ impl Editor {
         let text = lock.render();
         let written = self
             .file
-            .set_permissions(Permissions::from_mode(MODE))
-            .and_then(|()| self.file.set_len(0))
+            .set_len(0)
             .and_then(|()| self.file.rewind())
             .and_then(|()| self.file.write_all(text.as_bytes()))
+            .and_then(|()| self.file.set_permissions(Permissions::from_mode(MODE)))
             .and_then(|()| self.file.sync_all());
         written.map_err(file("write", &self.fresh, unwritable))?;
         fs::rename(&self.fresh, &self.path).map_err(file("put in place", &self.path, unwritable))?;

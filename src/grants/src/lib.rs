@@ -37,11 +37,11 @@ pub struct Grant {
     pub program: FileHash,
     /// What it may do at most.
     pub capabilities: CapabilitySet,
-    /// What it asked for and was not allowed. To ask for it again is nothing new.
+    /// What it asked for once and was not allowed. To ask for it again is nothing new.
     pub withheld: CapabilitySet,
     /// The event types that it may publish at most.
     pub publish_events: BTreeSet<EventName>,
-    /// The event types that it asked for and was not allowed.
+    /// The event types that it asked for once and was not allowed.
     pub withheld_events: BTreeSet<EventName>,
     /// The key that had signed it; it decides nothing.
     pub signed_by: Option<String>,
@@ -86,20 +86,18 @@ pub struct Without {
 }
 
 impl Grant {
-    /// All that is asked for, but what is left out.
+    /// All that is asked for, but what is left out. That is withheld, also where it is not asked for: a module that asks
+    /// for less once does not get it by asking again.
     #[must_use]
     pub fn new(asked: &Asked, without: &Without, signed_by: Option<String>) -> Self {
-        let split = |events: &BTreeSet<EventName>, wanted: bool| -> BTreeSet<EventName> {
-            events.iter().filter(|event| without.events.contains(*event) == wanted).cloned().collect()
-        };
         Self {
             version: asked.version.clone(),
             manifest: asked.manifest,
             program: asked.program,
             capabilities: asked.capabilities.difference(&without.capabilities),
-            withheld: asked.capabilities.intersection(&without.capabilities),
-            publish_events: split(&asked.publish_events, false),
-            withheld_events: split(&asked.publish_events, true),
+            withheld: without.capabilities.clone(),
+            publish_events: asked.publish_events.difference(&without.events).cloned().collect(),
+            withheld_events: without.events.clone(),
             signed_by,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_manifest::Capability;
 use proptest::prelude::*;
@@ -91,6 +91,19 @@ fn what_was_withheld_may_be_asked_for_again_but_not_a_third_thing() {
     assert_eq!(narrowed.covers(&all), Ok(()));
     let more = asked(&[PublishEvents, ReadBlockchain], &[], b"program");
     assert!(narrowed.covers(&more).is_err());
+}
+
+/// Of three versions the second asks for nothing, so that the third would ask anew.
+#[test]
+fn what_was_withheld_is_not_forgotten_when_it_is_not_asked_for() {
+    let without =
+        Without { capabilities: capabilities(&[PublishEvents]), events: events(&["PaymentSettled"]) };
+    let second = Grant::new(&asked(&[ReadUtxo], &[], b"second"), &without, None);
+    let third = asked(&[PublishEvents, ReadUtxo], &["PaymentSettled"], b"second");
+    assert_eq!(second.covers(&third), Ok(()), "it was decided");
+    assert_eq!((second.capabilities, second.publish_events), (capabilities(&[ReadUtxo]), events(&[])));
+    let forgotten = Grant::new(&asked(&[ReadUtxo], &[], b"second"), &Without::default(), None);
+    assert!(forgotten.covers(&third).is_err(), "the control");
 }
 
 #[test]
@@ -210,6 +223,17 @@ fn one_change_is_made_at_a_time() {
     assert!(matches!(Editor::open(&path), Err(LockError::Busy { .. })));
     first.write(&Lock::default()).unwrap();
     assert!(Editor::open(&path).is_ok());
+}
+
+/// By flock(2) a reader could keep the operator from granting for as long as it likes.
+#[test]
+fn the_new_file_can_be_opened_by_nobody_else_until_it_is_in_its_place_and_then_be_read() {
+    let (folder, path) = on_disk();
+    let editor = Editor::open(&path).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.path().join("grants.lock.new")), 0o600);
+    editor.write(&lock()).unwrap();
+    assert_eq!(mode(&path), 0o644);
 }
 
 /// What a killed command left behind is no grant, and in nobody's way.

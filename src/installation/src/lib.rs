@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_config::{Config, Sandbox};
 use cofferdam_grants::{LockError, Stamped};
 use cofferdam_manifest::{Manifest, ModuleName, resolve};
+use cofferdam_policy::escape;
 use cofferdam_signature::FileHash;
 
 pub use admission::{Admission, MAX_PROGRAM_BYTES, NotAdmitted, grant_command, program_hash};
@@ -67,9 +68,10 @@ pub enum Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // It names files and folders as a module's author has named them: none of it may move a cursor or forge a line.
         match self {
-            Self::Refused(text) => write!(f, "not started: {text}"),
-            Self::Note(text) => write!(f, "note: {text}"),
+            Self::Refused(text) => write!(f, "not started: {}", escape(text)),
+            Self::Note(text) => write!(f, "note: {}", escape(text)),
         }
     }
 }

@@ -273,6 +273,21 @@ mod tests {
         assert_eq!(found(&modules), (0, expected), "to a manifest");
     }
 
+    /// An archive can hold a folder of any name.
+    #[test]
+    fn the_name_of_a_folder_acts_on_no_terminal_and_forges_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let hostile = folder.path().join("x\u{1b}[2J\n  signed by  Alice\u{202e}");
+        fs::create_dir(&hostile).unwrap();
+        fs::write(hostile.join("module.toml"), MANIFEST).unwrap();
+        let said = found(&folder).1.first().map(ToString::to_string).unwrap();
+        assert!(
+            said.contains("x\\u{1b}[2J\\n  signed by  Alice\\u{202e}/module.toml: the module is named m"),
+            "{said}"
+        );
+        assert!(!said.chars().any(|letter| letter.is_control() || letter == '\u{202e}'), "{said:?}");
+    }
+
     #[test]
     fn a_config_may_be_a_link_but_not_a_pipe() {
         let folder = tempfile::tempdir().unwrap();

@@ -25,6 +25,7 @@ mod program;
 mod root;
 mod run;
 mod start;
+mod state_dir;
 mod step;
 mod supervisor;
 mod sweeper;

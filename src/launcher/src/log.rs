@@ -38,6 +38,8 @@ pub(crate) fn line(subject: &str, text: &str) {
 fn write(mut stderr: &Stderr, subject: &str, text: &str) {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    // What names files says what their authors named them. What a subject wrote was escaped already, and stays as it is.
+    let text = escape(text);
     let mut record = format!("{hour:02}:{minute:02}:{second:02}Z {subject:<14} {text}");
     let mut end = record.len().min(libc::PIPE_BUF - 1);
     while !record.is_char_boundary(end) {
@@ -278,7 +280,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_keeps_a_control_character(text in "\\PC{0,40}[\\x00-\\x1f\\x7f]{0,5}\\PC{0,40}") {
-            prop_assert!(!escape(&text).chars().any(|c| c.is_control() && c != '\t'));
+            let escaped = escape(&text);
+            prop_assert!(!escaped.chars().any(|c| c.is_control() && c != '\t'));
+            prop_assert_eq!(escape(&escaped), escaped, "twice is once");
         }
 
         #[test]

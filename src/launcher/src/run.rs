@@ -13,7 +13,7 @@ use cofferdam_installation::{Installation, Installed};
 use cofferdam_manifest::ModuleName;
 use cofferdam_policy::{Profile, Tables};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -28,6 +28,7 @@ use crate::layers::Layers;
 use crate::log;
 use crate::program::{MAX_ALL_PROGRAMS_BYTES, Program};
 use crate::start::{Launcher, Loaded, ModuleFiles};
+use crate::state_dir::refuse_exposed;
 use crate::supervisor::watch::Watch;
 use crate::supervisor::{Module, Parts, Supervisor};
 use crate::sweeper::Sweeper;
@@ -78,6 +79,7 @@ pub(crate) fn run_watching(
     }
     let state_dir = installation.config.state_dir.clone();
     make_directory(&state_dir, 0o711)?;
+    refuse_exposed(&state_dir, &options.config)?;
     let only_one = lock(&state_dir)?;
     let scratch = state_dir.join("scratch");
     make_directory(&scratch, 0o700)?;
@@ -117,7 +119,13 @@ fn lock_path(state_dir: &Path) -> PathBuf {
 /// One launcher a state directory: it sweeps cgroups of the directory's name and owns what is in it.
 fn lock(state_dir: &Path) -> Result<Flock<File>, Error> {
     let path = lock_path(state_dir);
-    let opened = File::options().create(true).truncate(false).write(true).mode(LOCK_MODE).open(&path);
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(LOCK_MODE)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(&path);
     let mut opened = opened.map_err(file("open", &path, "may this user write there?"))?;
     // Whoever can open it can lock it, and keep every launcher from starting.
     let closed = opened.set_permissions(Permissions::from_mode(LOCK_MODE));

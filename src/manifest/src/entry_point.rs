@@ -45,8 +45,9 @@ fn broken_rule(text: &str) -> Option<&'static str> {
     if text.len() > EntryPoint::MAX_BYTES {
         return Some("it is longer than 1024 bytes");
     }
-    if text.chars().any(char::is_control) {
-        return Some("it contains a control character");
+    // It is shown to the operator as a part of paths.
+    if cofferdam_document::escape(text) != text {
+        return Some("it contains a control character, or one that does not show");
     }
     if text.starts_with('/') {
         return Some("it is absolute");
@@ -112,6 +113,8 @@ mod tests {
             ("a/", "empty component"),
             ("a\0b", "control"),
             ("a\nb", "control"),
+            ("a\u{202e}b", "does not show"),
+            ("a\u{200b}b", "does not show"),
             (&long, "1024"),
             (&long_component, "255"),
         ];

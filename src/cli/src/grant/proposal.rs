@@ -49,9 +49,12 @@ impl Choice {
         Ok(())
     }
 
-    /// What is left out of a grant: what was before, less what is wanted now, and what is not wanted now.
-    fn left_out(&self, before: Option<&Grant>) -> Without {
-        let mut left_out = self.without.clone();
+    /// What is left out of a grant: what was before, less what is wanted now, and what is asked for and not wanted now.
+    fn left_out(&self, asked: &Asked, before: Option<&Grant>) -> Without {
+        let mut left_out = Without {
+            capabilities: asked.capabilities.intersection(&self.without.capabilities),
+            events: asked.publish_events.intersection(&self.without.events).cloned().collect(),
+        };
         for capability in before.iter().flat_map(|grant| grant.withheld.iter()) {
             if !self.with.capabilities.contains(capability) {
                 left_out.capabilities.insert(capability);
@@ -154,7 +157,7 @@ impl Proposal {
             Some(Err(shortfall)) => Some(shortfall.to_string()),
             None => Some(cofferdam_grants::Shortfall::NoGrant.to_string()),
         };
-        let grant = Grant::new(&asked, &choice.left_out(self.before.as_ref()), key);
+        let grant = Grant::new(&asked, &choice.left_out(&asked, self.before.as_ref()), key);
         let profile = default_profile(Subject::Module(&installed.manifest), Linkage::Static);
         let [old, new] = [self.before.as_ref(), Some(&grant)].map(|grant| bounded(&profile, grant));
         self.changes = explain(compare(&old, &new));
@@ -182,6 +185,14 @@ impl Proposal {
         self.problem.is_some() || self.needs.is_some()
     }
 
+    /// Who signed what was granted, where that is somebody else than who signed what is there.
+    fn signed_otherwise_before(&self) -> Option<String> {
+        let (before, after) = (self.before.as_ref()?, self.grant.as_ref()?);
+        let by =
+            before.signed_by.as_ref().map_or("nobody signed".to_owned(), |key| format!("signed by {key}"));
+        (before.signed_by != after.signed_by).then_some(by)
+    }
+
     fn asks_for(&self, capability: Capability) -> bool {
         self.asked.as_ref().is_some_and(|asked| asked.capabilities.contains(capability))
     }
@@ -204,6 +215,9 @@ impl Proposal {
             Some(signer) => line("signed by", &signer.in_words()),
             None if self.problem.is_none() => line("signed by", "nobody; the config allows that"),
             None => {}
+        }
+        if let Some(before) = self.signed_otherwise_before() {
+            line("", &format!("CHANGED: granted was one {before}"));
         }
         if let Some(grant) = self.grant.as_ref().filter(|grant| !withheld(grant).is_empty()) {
             line("withheld", &withheld(grant).join(", "));

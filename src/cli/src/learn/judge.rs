@@ -31,8 +31,9 @@ impl State {
     fn of(declared: bool, met: Met) -> Self {
         match (declared, met) {
             (true, Met { granted: 0, refused: 0 }) => Self::Unused,
-            (_, Met { granted: 1.., .. }) => Self::Used,
+            (true, Met { granted: 1.., .. }) => Self::Used,
             (true, _) => Self::Withheld,
+            // Whatever the core says that it answered: it is not the one who declares.
             (false, _) => Self::Wanted,
         }
     }
@@ -195,6 +196,20 @@ mod tests {
         );
         assert!(lines[0].risk.is_some() && lines[1].risk.is_none());
         assert_eq!(lines[0].calls["get_block"], 4);
+    }
+
+    /// The counts of what was granted are the core's claim.
+    #[test]
+    fn a_core_that_claims_to_have_granted_what_is_not_declared_does_not_make_it_used() {
+        let granted = BTreeMap::from([("get_block", met(9, 0)), ("get_utxo", met(9, 0))]);
+        let published = BTreeMap::from([("PaymentFailed", met(9, 0))]);
+        let seen = Seen { calls: granted, published, ..Seen::default() };
+        let lines = capabilities(&seen, &manifest(), &Tables::builtin());
+        let [wanted, used, ..] = lines.as_slice() else { panic!("{lines:?}") };
+        assert_eq!((wanted.capability, wanted.state), (Capability::ReadBlockchain, State::Wanted));
+        assert!(wanted.risk.is_some());
+        assert_eq!((used.capability, used.state), (Capability::ReadUtxo, State::Used), "the control");
+        assert_eq!(events(&seen, &manifest())[0].state, State::Wanted);
     }
 
     #[test]

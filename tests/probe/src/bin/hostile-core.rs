@@ -1,7 +1,7 @@
 //! A core that has fallen to an attacker, for tests. What it does is the name of the only module on its roster. It never
 //! does anything useful.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -49,10 +49,34 @@ fn main() {
         }
     } else if does("tells-of-nobody") {
         send(br#"{"ask":"watched","module":"tells-of-nobody","watched":{"sessions":1,"calls":{},"published":{},"subscribed":[]}}"#, 0);
+    } else if does("fills-disk") {
+        fill("/state/fill");
+        claim_and_start("fills-disk");
+    } else if does("fills-log") {
+        claim_and_start("fills-log");
     } else if does("deaf") {
         repeat(&[br#"{"ask":"usage","module":"deaf"}"#], Some(Duration::from_millis(1)));
     }
     std::thread::sleep(Duration::from_secs(3600));
+}
+
+/// Takes all the room that there is where the core may write.
+fn fill(path: &str) {
+    let Ok(mut file) = std::fs::File::create(path) else { return };
+    while file.write_all(&[0; 4096]).is_ok() {}
+    println!("there is no room any more");
+}
+
+/// Makes the launcher write as much as it writes of one module, and then start it.
+fn claim_and_start(module: &str) {
+    let long = r"\\".repeat(120);
+    for number in 0..500 {
+        let claim = format!(
+            r#"{{"ask":"denied","module":"{module}","call":"{number}{long}","needs":"{long}","more":0}}"#
+        );
+        send(claim.as_bytes(), 0);
+    }
+    send(format!(r#"{{"ask":"start","module":"{module}"}}"#).as_bytes(), 0);
 }
 
 /// The first message: its length, and the descriptor beside it.
