@@ -221,3 +221,24 @@ fn the_manifest_of_one_version_with_the_program_of_another_does_not_start() {
     rig.wait_for(&["Z tip-log ", "error: ", "is not granted: its program was changed"]);
     assert!(rig.interrupt().success());
 }
+
+#[test]
+fn grant_tells_that_somebody_else_signed_than_who_signed_what_was_granted() {
+    let (alice, bob) = (alice(), Key::new(2));
+    let config = format!("{}bob = \"{}\"\n", trusting(&alice, "\"tip-log\""), bob.public());
+    let plan = Plan::new(As::Root).module("tip-log").config(&config);
+    let module = plan.path().join("modules").join("tip-log");
+    sign(&module, "tip-log", &alice, "one");
+    let (folder, _config) = plan.lay_out();
+    let shown = || said(&tool(folder.path(), &["grant", "--show"]));
+    let changed = format!("CHANGED: granted was one signed by {}", alice.public());
+    sign(&module, "tip-log", &alice, "two");
+    assert!(!shown().contains("CHANGED"), "the control: {}", shown());
+    sign(&module, "tip-log", &bob, "three");
+    let by_bob = shown();
+    assert!(by_bob.contains("signed by  bob ") && by_bob.contains(&changed), "{by_bob}");
+    fs::remove_file(module.join("module.sum")).unwrap();
+    fs::remove_file(module.join("module.sum.minisig")).unwrap();
+    let by_nobody = shown();
+    assert!(by_nobody.contains("signed by  nobody; ") && by_nobody.contains(&changed), "{by_nobody}");
+}

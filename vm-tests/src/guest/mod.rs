@@ -58,6 +58,9 @@ fn settle() -> Result<()> {
     mount_on("securityfs", "/sys/kernel/security", "")?;
     mount_on("devtmpfs", "/dev", "")?;
     mount_on("tmpfs", "/dev/shm", "mode=1777")?;
+    mount_on("devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666")?;
+    // udev's part: scripts that are executed by a descriptor are read by this name.
+    symlink("/proc/self/fd", "/dev/fd").context("link /dev/fd")?;
     // The root is in memory itself; and the workspace may lie below one of these.
     for (folder, mode) in [("/run", 0o755), ("/tmp", 0o1777)] {
         fs::create_dir_all(folder)?;
