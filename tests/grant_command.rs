@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use cofferdam_audit::Hash;
+use nix::mount::{MsFlags, mount};
 use nix::pty::openpty;
+use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
 
 const MANIFEST: &str = "name = \"a\"\nversion = \"1.0.0\"\nentry_point = \"a\"\n\
@@ -226,4 +228,41 @@ fn two_commands_do_not_change_the_file_at_once() {
         assert!(said(&output).contains("another cofferdam changes "), "{output:?}");
     };
     assert_eq!(asked_at_a_terminal(folder.path(), other, "yes\n").1, Some(0));
+}
+
+/// A disk of 64 KiB, which only this test sees.
+#[test]
+fn on_a_full_disk_the_grants_are_as_they_were_and_nothing_is_left() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root mounts a disk that can be filled");
+        assert_ne!(std::env::var("REQUIRE_KERNEL").as_deref(), Ok("1"), "not run as root");
+        return;
+    }
+    let folder = installation();
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let none = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("tmpfs"), &disk, Some("tmpfs"), MsFlags::empty(), Some("size=64k,mode=755")).unwrap();
+    let config = folder.path().join("cofferdam.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("grants_file = \"disk/grants.lock\"\n{text}")).unwrap();
+    assert!(tool(folder.path(), &["grant", "--yes"]).status.success(), "the control");
+    let before = fs::read_to_string(disk.join("grants.lock")).unwrap();
+
+    fs::write(program(folder.path()), "the second program").unwrap();
+    assert!(fs::write(disk.join("fill"), vec![0; 128 * 1024]).is_err());
+    let full = tool(folder.path(), &["grant", "--yes"]);
+    assert_eq!(full.status.code(), Some(2));
+    assert!(
+        said(&full).contains("No space left on device") && said(&full).contains("as they were"),
+        "{full:?}"
+    );
+    assert_eq!(fs::read_to_string(disk.join("grants.lock")).unwrap(), before);
+    assert!(!disk.join("grants.lock.new").exists());
+
+    fs::remove_file(disk.join("fill")).unwrap();
+    assert!(tool(folder.path(), &["grant", "--yes"]).status.success());
+    assert_ne!(fs::read_to_string(disk.join("grants.lock")).unwrap(), before);
 }

@@ -239,6 +239,12 @@ pub fn shorten(text: &str) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
+/// How much of the core's log the launcher takes at once, and a second: a line counts as one, and so do a read and each
+/// KiB. What is more waits in the core, and the core with it: it writes less.
+pub const CORE_LOG_BURST: u32 = 5000;
+/// See [`CORE_LOG_BURST`].
+pub const CORE_LOG_PER_SECOND: u32 = 1000;
+
 /// Whether a character acts on the text around it instead of being seen: controls (line ends and the escapes of
 /// terminals among them), separators of lines, marks that reorder text, and the invisible ones.
 ///

@@ -12,7 +12,7 @@ use cofferdam_protocol::{ApiError, Call, RequestPayload, ResponsePayload, for_ea
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::api::Host;
+use crate::api::{Host, LogLines};
 use crate::authorize::{Authorized, Denied, authorize};
 use crate::events::Mailbox;
 use crate::metrics::{Counts, Reporting};
@@ -21,7 +21,6 @@ use crate::session::Module;
 use crate::session::outbox::Outbox;
 use crate::timers::Timers;
 use crate::watch::Said;
-use cofferdam_log::TokenBucket;
 
 /// Replies of the size of a block that one module may have in the making or waiting to be read.
 const MAX_LARGE: usize = 4;
@@ -51,9 +50,6 @@ const SMALL_ANSWER_BYTES: usize = 4096;
 /// When a call of another module may be tried again that found no place.
 const RETRY_MS: u64 = 10;
 
-/// Lines a module may log: twenty per second in the long run, two hundred at once.
-const LOG_LINES: (Duration, u32) = (Duration::from_millis(50), 200);
-
 /// Who calls, and what the host keeps about it for the length of its session.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -64,7 +60,7 @@ pub(crate) struct Caller {
     pub(crate) reporting: Arc<Reporting>,
     /// The calls of modules that this call belongs to, if the module says that it does.
     pub(crate) chain: Option<Arc<Chain>>,
-    pub(crate) log_lines: Arc<Mutex<TokenBucket>>,
+    pub(crate) log_lines: Arc<Mutex<LogLines>>,
     large: Arc<Semaphore>,
     relayed: Arc<Semaphore>,
     relayed_own: Arc<Semaphore>,
@@ -129,7 +125,7 @@ impl Caller {
             outbox,
             reporting: Arc::new(reporting),
             chain: None,
-            log_lines: Arc::new(Mutex::new(TokenBucket::new(LOG_LINES.0, LOG_LINES.1))),
+            log_lines: Arc::default(),
             large: Arc::new(Semaphore::new(MAX_LARGE)),
             relayed: Arc::new(Semaphore::new(MAX_RELAYED)),
             relayed_own: Arc::new(Semaphore::new(MAX_RELAYED_OWN)),

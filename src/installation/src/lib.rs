@@ -32,6 +32,8 @@ pub use read::{Attached, manifest_at};
 pub struct Installation {
     /// The operator's config, every path absolute.
     pub config: Config,
+    /// The hash of the text that was parsed as the config.
+    pub config_hash: FileHash,
     /// The operator's grants, and which state of the lock file says them.
     pub grants: Stamped,
     /// The config as the operator named it, for commands that are proposed.
@@ -125,7 +127,8 @@ impl Installation {
         })?;
         let grants = cofferdam_grants::read(&config.grants_file, Some(path))
             .map_err(|error| InstallationError::Grants(Box::new(error)))?;
-        Self::assemble(config, grants, path.to_owned())
+        let config_hash = FileHash::of(text.as_bytes());
+        Self::assemble(config, config_hash, grants, path.to_owned())
     }
 
     /// A config without modules.
@@ -133,6 +136,7 @@ impl Installation {
     pub fn without_modules(config: Config) -> Self {
         Self {
             config,
+            config_hash: FileHash::of(b""),
             grants: Stamped::default(),
             named: PathBuf::new(),
             modules: BTreeMap::new(),
@@ -141,7 +145,12 @@ impl Installation {
         }
     }
 
-    fn assemble(config: Config, grants: Stamped, named: PathBuf) -> Result<Self, InstallationError> {
+    fn assemble(
+        config: Config,
+        config_hash: FileHash,
+        grants: Stamped,
+        named: PathBuf,
+    ) -> Result<Self, InstallationError> {
         let mut problems = Vec::new();
         let mut found = if config.modules.enabled {
             read::modules(&config.modules.modules_dir, limit(), &mut problems)?
@@ -160,7 +169,7 @@ impl Installation {
             .map(|installed| (installed.manifest.name().clone(), installed))
             .collect();
         problems.extend(profiles::idle_settings(&config, &modules));
-        Ok(Self { config, grants, named, modules, order: resolution.order, problems })
+        Ok(Self { config, config_hash, grants, named, modules, order: resolution.order, problems })
     }
 }
 

@@ -288,6 +288,18 @@ mod tests {
         assert!(!said.chars().any(|letter| letter.is_control() || letter == '\u{202e}'), "{said:?}");
     }
 
+    /// The audit log tells under which config everything ran.
+    #[test]
+    fn the_hash_of_the_config_is_of_what_was_parsed_whatever_lies_there_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("cofferdam.toml");
+        let text = "[modules]\nenabled = false\n";
+        fs::write(&config, text).unwrap();
+        let installation = Installation::read(&config).unwrap();
+        fs::write(&config, "# another").unwrap();
+        assert_eq!(installation.config_hash, FileHash::of(text.as_bytes()));
+    }
+
     #[test]
     fn a_config_may_be_a_link_but_not_a_pipe() {
         let folder = tempfile::tempdir().unwrap();

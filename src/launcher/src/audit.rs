@@ -2,8 +2,6 @@
 //! else that cannot be written is said to the operator, counted, and told by the log itself later.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,14 +11,12 @@ use cofferdam_audit::{
 use cofferdam_control::{End, Usage};
 use cofferdam_installation::{Admission, Installed};
 use cofferdam_manifest::ModuleName;
+use cofferdam_signature::FileHash;
 
-use crate::error::{Error, file};
+use crate::error::Error;
 use crate::identity::make_directory;
 use crate::log::{self, Bucket, LineRate, Taken};
 use crate::start::{Launcher, Loaded};
-
-/// The longest config or manifest, as when it is parsed.
-const MAX_FILE_BYTES: u64 = 1024 * 1024 + 1;
 
 /// A launch is followed by others, by output and by denials: the disk's turn comes after so much quiet.
 const QUIET: Duration = Duration::from_millis(10);
@@ -60,17 +56,18 @@ struct Known {
 }
 
 impl Audit {
-    /// Opens the log below the state directory, to go on with it.
+    /// Opens the log below the state directory, to go on with it. `config` is the hash of what was parsed: a file that is
+    /// read again may be another by then.
     ///
     /// # Errors
     /// When it cannot be written, or when its last line is not what was written.
-    pub(crate) fn open(state_dir: &Path, config: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(state_dir: &Path, config: FileHash) -> Result<Self, Error> {
         let path = location(state_dir);
         if let Some(folder) = path.parent() {
             make_directory(folder, 0o700)?;
         }
         let log = Log::open(&path, Rotation::default()).map_err(Error::Audit)?;
-        let config = Hash::of(&read(config)?);
+        let config = Hash::from(config.bytes());
         let claims = Bucket::new(CLAIMS, Instant::now());
         let (rate, modules, refused) = (RateLimit::default(), BTreeMap::new(), Vec::new());
         Ok(Self { log, unsynced_since: None, rate, claims, config, modules, refused })
@@ -304,16 +301,6 @@ pub(crate) fn limits_met(end: &End, usage: Option<&Usage>, lost_lines: u64) -> V
         limits.push(met(Limit::Output, format!("{lost_lines} lines that it printed were not shown")));
     }
     limits
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)).map_err(file(
-        "read again",
-        path,
-        "check its permissions",
-    ))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cofferdam_control::is_deceptive;
+use cofferdam_control::{CORE_LOG_BURST, CORE_LOG_PER_SECOND, is_deceptive};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -75,7 +75,7 @@ pub(crate) struct LineRate {
 /// What a module may print: enough for a panic with its backtrace, too little to drown the operator's log.
 pub(crate) const MODULE_RATE: LineRate = LineRate { burst: 100, per_second: 20 };
 /// The core prints a line for each event and each module's log record, which it limits itself.
-pub(crate) const CORE_RATE: LineRate = LineRate { burst: 5000, per_second: 1000 };
+pub(crate) const CORE_RATE: LineRate = LineRate { burst: CORE_LOG_BURST, per_second: CORE_LOG_PER_SECOND };
 
 /// A bucket that fills with time and empties with use.
 #[derive(Debug)]

@@ -86,7 +86,7 @@ pub(crate) fn run_watching(
     let instance = instance(&state_dir, &only_one)?;
     let launcher = settle(&installation, &instance, scratch)?;
     let sweeper = Sweeper::start(launcher.cgroup_directories(), lock_path(&state_dir))?;
-    let audit = Audit::open(&state_dir, &options.config)?;
+    let audit = Audit::open(&state_dir, installation.config_hash)?;
     let supervisor = load(launcher, audit, installation, options, tables, watch)?;
     let watched = supervisor.run(signals)?;
     sweeper.dismiss();

@@ -19,7 +19,7 @@ mod storage;
 mod subscribe;
 mod timers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -27,6 +27,8 @@ use tokio::sync::Semaphore;
 pub(crate) use self::chain::sync_status_as_it_travels;
 use self::failure::Faults;
 pub(crate) use self::local::Local;
+pub(crate) use self::log::LogLines;
+use self::log::LogRoom;
 pub(crate) use self::network::Addresses;
 use crate::denials::Denials;
 use crate::dispatch::{MAX_LARGE_IN_ALL, MAX_RELAYED_IN_ALL};
@@ -56,6 +58,8 @@ struct Shared {
     large_requests: Arc<Semaphore>,
     relayed_calls: Arc<Semaphore>,
     denials: Denials,
+    /// How much all modules together may log.
+    log_room: Mutex<LogRoom>,
     modules: Arc<Modules>,
     metrics: Arc<Metrics>,
     local: Local,
@@ -78,6 +82,7 @@ impl Host {
             large_requests: Arc::new(Semaphore::new(MAX_LARGE_REQUESTS)),
             relayed_calls: Arc::new(Semaphore::new(MAX_RELAYED_IN_ALL)),
             denials: Denials::new(),
+            log_room: Mutex::default(),
             modules: Arc::default(),
             metrics: Arc::new(Metrics::new()),
             local,

@@ -42,6 +42,10 @@ const HANDED_ON_STEP: usize = 1024;
 /// hundred such answers per second out of the host, and pays for them with its own time.
 const TOO_EARLY_PAUSE: Duration = Duration::from_millis(5);
 
+/// Bytes of a request that count as one call more. They are decoded by the thread that all sessions share, whether or not
+/// the call is granted, and may be thousands of values.
+const DECODED_STEP: usize = 4096;
+
 /// When a call that found its bytes in use may be tried again: when one of its module's calls has ended.
 const RETRY_MS: u64 = 10;
 
@@ -164,7 +168,7 @@ impl Requests {
         admitted: Option<Admitted>,
     ) -> Result<(), SessionEnd> {
         let id = request.correlation_id;
-        if let Err(error) = self.too_early(cost(&request.payload)).await {
+        if let Err(error) = self.too_early(cost(&request.payload, bytes)).await {
             let place = self.admission.place().await?;
             return self.refuse(id, error, place);
         }
@@ -274,8 +278,8 @@ async fn send(call: impl Future<Output = Result<Reply, String>>, replies: ReplyS
     Ok(())
 }
 
-/// What a call takes from the rate: one, and more for work that grows with it.
-fn cost(payload: &RequestPayload) -> u32 {
+/// What a call of so many bytes takes from the rate: one, and more for work that grows with it.
+fn cost(payload: &RequestPayload, bytes: usize) -> u32 {
     #[allow(clippy::wildcard_enum_match_arm, reason = "the others cost one")]
     let more = match payload {
         RequestPayload::SubscribeEvents { event_types, resume_after } => {
@@ -287,7 +291,8 @@ fn cost(payload: &RequestPayload) -> u32 {
         RequestPayload::SendMeshPacketToModule { packet_data, .. } => packet_data.len() / HANDED_ON_STEP,
         _ => 0,
     };
-    u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1)
+    let decoding = bytes.min(DECODED_AT_ONCE) / DECODED_STEP;
+    u32::try_from(more.max(decoding)).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// What answers where no node is asked.

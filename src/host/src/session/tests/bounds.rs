@@ -197,6 +197,29 @@ async fn subscriptions_cost_by_the_type_and_by_the_event_that_is_sent_again() {
     }
 }
 
+/// Decoding them takes longer than answering a small call, and a module needs no capability for it.
+#[tokio::test(start_paused = true)]
+async fn requests_cost_by_their_bytes_also_where_they_are_not_granted() {
+    use cofferdam_protocol::calls::StorageTransaction;
+    use cofferdam_protocol::storage::StorageOperation;
+    let stage = Stage::new().await;
+    for (operations, steps) in [(1, 0), (4000, 64 / 4)] {
+        let mut peer = stage.open(&[]).await;
+        let mut refused = 0;
+        loop {
+            let remove = StorageOperation::Remove { key: vec![0; 16].into() };
+            let operations = BoundedVec::new(vec![remove; operations]).unwrap();
+            peer.call(1, StorageTransaction { tree_id: 0, operations }).await;
+            match peer.response().await.1 {
+                Err(ApiError::RateLimited { .. }) => break,
+                other => assert!(matches!(other, Err(ApiError::PermissionDenied { .. })), "{other:?}"),
+            }
+            refused += 1;
+        }
+        assert_eq!(refused, 5000_usize.div_ceil(1 + steps), "{operations} operations");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_may_be_as_large_as_two_blocks_has_two_places_until_it_is_read() {
     use cofferdam_protocol::calls::GetMempoolTransactions;
