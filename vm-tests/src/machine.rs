@@ -87,7 +87,7 @@ impl Machine {
         command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config"]);
         match self.accelerator {
             // An older processor is translated faster: it has fewer and narrower registers to keep.
-            Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]),
+            Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", "Nehalem,-cx16"]),
             Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
         };
         command.args(["-smp", PROCESSORS, "-m", MEMORY_MIB, "-display", "none", "-no-reboot"]);
