@@ -86,7 +86,8 @@ impl Machine {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config"]);
         match self.accelerator {
-            // An older processor is translated faster: it has fewer and narrower registers to keep.
+            // An older processor is translated faster: it has fewer and narrower registers to keep. Without cmpxchg16b,
+            // after which QEMU 7.2 once left false flags, and the kernel a double fault.
             Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", "Nehalem,-cx16"]),
             Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
         };
