@@ -11,7 +11,8 @@ use crate::sources;
 /// benchmarks too, on the SDK alone.
 const TABLE: &[(&str, &[&str])] = &[
     ("document", &[]),
-    ("signature", &[]),
+    ("hash", &[]),
+    ("signature", &["hash"]),
     ("grants", &["document", "manifest", "signature"]),
     ("manifest", &["document"]),
     // To check the keys of the config where they stand.
@@ -19,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("control", &["manifest"]),
     ("policy", &["document", "manifest"]),
     ("installation", &["config", "document", "grants", "manifest", "policy", "signature"]),
-    ("audit", &[]),
+    ("audit", &["hash"]),
     (
         "launcher",
         &["audit", "config", "control", "grants", "installation", "manifest", "policy", "signature"],

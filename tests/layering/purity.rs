@@ -8,8 +8,8 @@ use crate::crates::METADATA;
 use crate::sources::{self, words};
 
 /// The crates whose functions take arguments and return values, and do nothing else.
-const PURE: [&str; 8] =
-    ["document", "manifest", "signature", "config", "control", "metrics", "policy", "protocol"];
+const PURE: [&str; 9] =
+    ["document", "hash", "manifest", "signature", "config", "control", "metrics", "policy", "protocol"];
 
 /// What none of them may name: files, sockets, clocks, the environment, threads, processes.
 const FORBIDDEN: [&str; 12] = [

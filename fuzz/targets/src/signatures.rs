@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use cofferdam_grants::Lock;
-use cofferdam_signature::{Expected, FileHash, Files, TrustedKey, verify};
+use cofferdam_signature::{Expected, Files, Hash, TrustedKey, verify};
 
 use crate::documents::is_bounded_and_plain;
 
@@ -23,7 +23,7 @@ pub(crate) fn signature(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == 0);
     let (sums, signature) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let expected =
-        Expected { manifest: FileHash::of(MANIFEST), entry_point: "bin/m", program: FileHash::of(PROGRAM) };
+        Expected { manifest: Hash::of(MANIFEST), entry_point: "bin/m", program: Hash::of(PROGRAM) };
     match verify(Files { sums, signature }, &KEYS, expected) {
         Ok(signer) => {
             assert_eq!(sums, SIGNED);

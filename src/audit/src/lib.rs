@@ -23,7 +23,6 @@
 
 mod error;
 mod files;
-mod hash;
 mod line;
 mod log;
 mod rate;
@@ -36,8 +35,8 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub use cofferdam_hash::Hash;
 pub use error::{Broken, Error, Flaw};
-pub use hash::Hash;
 pub use line::Entry;
 pub use log::{Log, Rotation};
 pub use rate::{Admission, RateLimit};

@@ -185,7 +185,7 @@ mod tests {
         fs::create_dir_all(&module).unwrap();
         fs::write(module.join("module.toml"), MODULE).unwrap();
         fs::write(module.join("payer"), "").unwrap();
-        let hash = cofferdam_signature::FileHash::of;
+        let hash = cofferdam_signature::Hash::of;
         let lock = format!(
             "format = 1\n[modules.payer]\nversion = \"1.0.0\"\nmanifest_sha256 = \"{}\"\nprogram_sha256 = \"{}\"\n\
              capabilities = [\"publish_events\"]\npublish_events = [\"PaymentSettled\"]\n",

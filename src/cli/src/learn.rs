@@ -24,7 +24,7 @@ use cofferdam_audit::Hash;
 use cofferdam_config::Config;
 use cofferdam_installation::{Installation, Installed};
 use cofferdam_manifest::{Capability, Manifest, ModuleName};
-use cofferdam_policy::page::render_json;
+use cofferdam_policy::page::canonical;
 use cofferdam_policy::{Tables, escape};
 use serde::Serialize;
 use similar::TextDiff;
@@ -145,7 +145,7 @@ fn judge(asked: &Asked, seen: &Seen) -> anyhow::Result<Report> {
     let tables = Tables::builtin();
     let linkage = program::of_module(module).map_err(|problem| anyhow!(problem))?;
     let profile = installation.profile(module, linkage, &tables);
-    if Hash::of(render_json(&profile, &[], &[]).as_bytes()).to_string() != seen.profile {
+    if Hash::of(canonical(&profile).as_bytes()).to_string() != seen.profile {
         bail!("the config or the manifest of {name} was changed while it was watched: learn again");
     }
     if seen.sessions == 0 {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use cofferdam_manifest::{CapabilitySet, EventName, Manifest, ModuleName, Version};
-use cofferdam_signature::FileHash;
+use cofferdam_signature::Hash;
 
 pub use changes::Change;
 pub use file::{Editor, LockError, Stamp, Stamped, read};
@@ -32,9 +32,9 @@ pub struct Grant {
     /// The version when it was granted; it decides nothing.
     pub version: Version,
     /// The hash of the manifest when it was granted. Another manifest may ask for as much, or for less.
-    pub manifest: FileHash,
+    pub manifest: Hash,
     /// The hash of the only program that may run.
-    pub program: FileHash,
+    pub program: Hash,
     /// What it may do at most.
     pub capabilities: CapabilitySet,
     /// What it asked for once and was not allowed. To ask for it again is nothing new.
@@ -53,9 +53,9 @@ pub struct Asked {
     /// The version it states.
     pub version: Version,
     /// The hash of the manifest that was parsed.
-    pub manifest: FileHash,
+    pub manifest: Hash,
     /// The hash of the program that would run.
-    pub program: FileHash,
+    pub program: Hash,
     /// The capabilities it asks for.
     pub capabilities: CapabilitySet,
     /// The event types it asks to publish.
@@ -65,7 +65,7 @@ pub struct Asked {
 impl Asked {
     /// What a manifest asks for, with this program.
     #[must_use]
-    pub fn of(manifest: &Manifest, manifest_hash: FileHash, program: FileHash) -> Self {
+    pub fn of(manifest: &Manifest, manifest_hash: Hash, program: Hash) -> Self {
         Self {
             version: manifest.version().clone(),
             manifest: manifest_hash,
@@ -141,7 +141,7 @@ pub enum Shortfall {
     /// It is not what was granted.
     Changed {
         /// The granted program and the one that is there, where they differ.
-        programs: Option<(FileHash, FileHash)>,
+        programs: Option<(Hash, Hash)>,
         /// Capabilities that were never decided on.
         capabilities: CapabilitySet,
         /// Event types that were never decided on.

@@ -32,8 +32,8 @@ use Capability::{PublishEvents, ReadBlockchain, ReadUtxo};
 fn asked(wanted: &[Capability], published: &[&str], program: &[u8]) -> Asked {
     Asked {
         version: "1.0.0".parse().unwrap(),
-        manifest: FileHash::of(b"manifest"),
-        program: FileHash::of(program),
+        manifest: Hash::of(b"manifest"),
+        program: Hash::of(program),
         capabilities: capabilities(wanted),
         publish_events: events(published),
     }
@@ -58,7 +58,7 @@ fn what_was_granted_may_run_and_what_asks_for_less_too() {
 #[test]
 fn another_manifest_and_another_version_may_run_as_long_as_they_ask_for_no_more() {
     let mut other = asked(&[ReadUtxo], &[], b"program");
-    other.manifest = FileHash::of(b"another manifest");
+    other.manifest = Hash::of(b"another manifest");
     other.version = "2.0.0".parse().unwrap();
     assert_eq!(granted().covers(&other), Ok(()));
 }
@@ -66,7 +66,7 @@ fn another_manifest_and_another_version_may_run_as_long_as_they_ask_for_no_more(
 #[test]
 fn another_program_may_not_run_whatever_it_asks_for() {
     let refused = granted().covers(&asked(&[], &[], b"another")).unwrap_err();
-    let programs = Some((FileHash::of(b"program"), FileHash::of(b"another")));
+    let programs = Some((Hash::of(b"program"), Hash::of(b"another")));
     let expected = Shortfall::Changed { programs, capabilities: CapabilitySet::new(), events: events(&[]) };
     assert_eq!(refused, expected);
     assert!(refused.to_string().starts_with("its program was changed: sha256 "), "{refused}");
@@ -296,8 +296,8 @@ prop_compose! {
     ) -> Grant {
         Grant {
             version: "1.2.3-rc.1".parse().unwrap(),
-            manifest: FileHash::of(&program),
-            program: FileHash::from(program),
+            manifest: Hash::of(&program),
+            program: Hash::from(program),
             withheld: withheld.difference(&capabilities).copied().collect(),
             withheld_events: withheld_events.difference(&publish_events).cloned().collect(),
             capabilities: capabilities.into_iter().collect(),
@@ -339,7 +339,7 @@ proptest! {
         wanted in any_capabilities(), published in any_events(), without in any_capabilities(), unheard in any_events(),
     ) {
         let asked = Asked {
-            version: "1.0.0".parse().unwrap(), manifest: FileHash::of(b"m"), program: FileHash::of(b"p"),
+            version: "1.0.0".parse().unwrap(), manifest: Hash::of(b"m"), program: Hash::of(b"p"),
             capabilities: wanted.into_iter().collect(), publish_events: published,
         };
         let without = Without { capabilities: without.into_iter().collect(), events: unheard };

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use cofferdam_document::{DocumentError, Source, Spanned, quote};
 use cofferdam_manifest::{Capability, CapabilitySet, EventName, ModuleName, ValueError};
-use cofferdam_signature::{FileHash, TrustedKey};
+use cofferdam_signature::{Hash, TrustedKey};
 use serde::Deserialize;
 
 use crate::{Grant, Lock};
@@ -140,7 +140,7 @@ fn checked<T: FromStr<Err = ValueError>>(
     text.get_ref().parse().map_err(refused)
 }
 
-fn hash(source: Source<'_>, key: &str, text: &Spanned<String>) -> Result<FileHash, DocumentError> {
+fn hash(source: Source<'_>, key: &str, text: &Spanned<String>) -> Result<Hash, DocumentError> {
     let refused = |error| source.error(text.span(), key, format!("{error}"), REMEDY);
     text.get_ref().parse().map_err(refused)
 }

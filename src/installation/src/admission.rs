@@ -8,7 +8,7 @@ use std::path::Path;
 use cofferdam_grants::{Asked, Grant, Shortfall};
 use cofferdam_manifest::ModuleName;
 use cofferdam_policy::escape;
-use cofferdam_signature::{Expected, FileHash, Files, Signer, Unverified, verify};
+use cofferdam_signature::{Expected, Files, Hash, Signer, Unverified, verify};
 use sha2::{Digest, Sha256};
 
 use crate::{Attached, Installation, Installed};
@@ -73,7 +73,7 @@ pub enum NotAdmitted {
 impl Installation {
     /// What a module asks for, with this program.
     #[must_use]
-    pub fn asked(&self, installed: &Installed, program: FileHash) -> Asked {
+    pub fn asked(&self, installed: &Installed, program: Hash) -> Asked {
         Asked::of(&installed.manifest, installed.manifest_hash, program)
     }
 
@@ -81,7 +81,7 @@ impl Installation {
     ///
     /// # Errors
     /// [`NotAdmitted`], but for its last form.
-    pub fn signer(&self, installed: &Installed, program: FileHash) -> Result<Option<Signer>, NotAdmitted> {
+    pub fn signer(&self, installed: &Installed, program: Hash) -> Result<Option<Signer>, NotAdmitted> {
         let module = installed.manifest.name().clone();
         let signatures = &self.config.signatures;
         match &installed.signature {
@@ -104,7 +104,7 @@ impl Installation {
     ///
     /// # Errors
     /// [`NotAdmitted`]: why not, and what to do.
-    pub fn admit(&self, installed: &Installed, program: FileHash) -> Result<Admission, NotAdmitted> {
+    pub fn admit(&self, installed: &Installed, program: Hash) -> Result<Admission, NotAdmitted> {
         let module = installed.manifest.name();
         let signer = self.signer(installed, program)?;
         let asked = self.asked(installed, program);
@@ -136,7 +136,7 @@ pub fn grant_command(module: &ModuleName, config: &Path) -> String {
 ///
 /// # Errors
 /// What is wrong with the file, and what to do.
-pub fn program_hash(installed: &Installed) -> Result<FileHash, String> {
+pub fn program_hash(installed: &Installed) -> Result<Hash, String> {
     let path = installed.directory.join(installed.manifest.entry_point().as_str());
     hash_of(&path).map_err(|error| {
         // The entry point is the module's choice of words.
@@ -145,7 +145,7 @@ pub fn program_hash(installed: &Installed) -> Result<FileHash, String> {
     })
 }
 
-fn hash_of(path: &Path) -> std::io::Result<FileHash> {
+fn hash_of(path: &Path) -> std::io::Result<Hash> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(std::io::Error::other("it is not a regular file"));
@@ -159,7 +159,7 @@ fn hash_of(path: &Path) -> std::io::Result<FileHash> {
         match buffer.get(..count) {
             Some(part) if !part.is_empty() => hash.update(part),
             Some(_) | None if file.limit() == 0 => return Err(std::io::Error::other("it is too long")),
-            Some(_) | None => return Ok(FileHash::from(<[u8; 32]>::from(hash.finalize()))),
+            Some(_) | None => return Ok(Hash::from(<[u8; 32]>::from(hash.finalize()))),
         }
     }
 }

@@ -20,7 +20,7 @@ use cofferdam_config::{Config, Sandbox};
 use cofferdam_grants::{LockError, Stamped};
 use cofferdam_manifest::{Manifest, ModuleName, resolve};
 use cofferdam_policy::escape;
-use cofferdam_signature::FileHash;
+use cofferdam_signature::Hash;
 
 pub use admission::{Admission, MAX_PROGRAM_BYTES, NotAdmitted, grant_command, program_hash};
 pub use linkage::linkage;
@@ -33,7 +33,7 @@ pub struct Installation {
     /// The operator's config, every path absolute.
     pub config: Config,
     /// The hash of the text that was parsed as the config.
-    pub config_hash: FileHash,
+    pub config_hash: Hash,
     /// The operator's grants, and which state of the lock file says them.
     pub grants: Stamped,
     /// The config as the operator named it, for commands that are proposed.
@@ -52,7 +52,7 @@ pub struct Installed {
     /// Its manifest.
     pub manifest: Manifest,
     /// The hash of the bytes that were parsed as its manifest.
-    pub manifest_hash: FileHash,
+    pub manifest_hash: Hash,
     /// Its signature, if it came with one.
     pub signature: Attached,
     /// Its folder.
@@ -127,7 +127,7 @@ impl Installation {
         })?;
         let grants = cofferdam_grants::read(&config.grants_file, Some(path))
             .map_err(|error| InstallationError::Grants(Box::new(error)))?;
-        let config_hash = FileHash::of(text.as_bytes());
+        let config_hash = Hash::of(text.as_bytes());
         Self::assemble(config, config_hash, grants, path.to_owned())
     }
 
@@ -136,7 +136,7 @@ impl Installation {
     pub fn without_modules(config: Config) -> Self {
         Self {
             config,
-            config_hash: FileHash::of(b""),
+            config_hash: Hash::of(b""),
             grants: Stamped::default(),
             named: PathBuf::new(),
             modules: BTreeMap::new(),
@@ -147,7 +147,7 @@ impl Installation {
 
     fn assemble(
         config: Config,
-        config_hash: FileHash,
+        config_hash: Hash,
         grants: Stamped,
         named: PathBuf,
     ) -> Result<Self, InstallationError> {

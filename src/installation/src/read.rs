@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam_manifest::Manifest;
-use cofferdam_signature::{FileHash, SIGNATURE_FILE, SUMS_FILE};
+use cofferdam_signature::{Hash, SIGNATURE_FILE, SUMS_FILE};
 
 use crate::{InstallationError, Installed, Problem};
 
@@ -116,7 +116,7 @@ fn has_manifest(folder: &Path) -> bool {
     )
 }
 
-fn manifest(directory: &Path) -> Result<(Manifest, FileHash), String> {
+fn manifest(directory: &Path) -> Result<(Manifest, Hash), String> {
     let path = directory.join("module.toml");
     let (manifest, hash) = hashed_manifest(&path)?;
     // The folder's name is what the operator sees; one that lies about its module would mislead.
@@ -139,11 +139,11 @@ pub fn manifest_at(path: &Path) -> Result<Manifest, String> {
 }
 
 /// A manifest, and the hash of exactly the bytes that were parsed.
-fn hashed_manifest(path: &Path) -> Result<(Manifest, FileHash), String> {
+fn hashed_manifest(path: &Path) -> Result<(Manifest, Hash), String> {
     let text = text(path, Links::Refused, "read the manifest", "check the path and its permissions")
         .map_err(|error| error.to_string())?;
     let manifest = Manifest::parse(&path.to_string_lossy(), &text).map_err(|error| error.to_string())?;
-    Ok((manifest, FileHash::of(text.as_bytes())))
+    Ok((manifest, Hash::of(text.as_bytes())))
 }
 
 /// The signature that came with a module, not yet looked at.
@@ -297,7 +297,7 @@ mod tests {
         fs::write(&config, text).unwrap();
         let installation = Installation::read(&config).unwrap();
         fs::write(&config, "# another").unwrap();
-        assert_eq!(installation.config_hash, FileHash::of(text.as_bytes()));
+        assert_eq!(installation.config_hash, Hash::of(text.as_bytes()));
     }
 
     #[test]

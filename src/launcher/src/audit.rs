@@ -11,7 +11,6 @@ use cofferdam_audit::{
 use cofferdam_control::{End, Usage};
 use cofferdam_installation::{Admission, Installed};
 use cofferdam_manifest::ModuleName;
-use cofferdam_signature::FileHash;
 
 use crate::error::Error;
 use crate::identity::make_directory;
@@ -61,13 +60,12 @@ impl Audit {
     ///
     /// # Errors
     /// When it cannot be written, or when its last line is not what was written.
-    pub(crate) fn open(state_dir: &Path, config: FileHash) -> Result<Self, Error> {
+    pub(crate) fn open(state_dir: &Path, config: Hash) -> Result<Self, Error> {
         let path = location(state_dir);
         if let Some(folder) = path.parent() {
             make_directory(folder, 0o700)?;
         }
         let log = Log::open(&path, Rotation::default()).map_err(Error::Audit)?;
-        let config = Hash::from(config.bytes());
         let claims = Bucket::new(CLAIMS, Instant::now());
         let (rate, modules, refused) = (RateLimit::default(), BTreeMap::new(), Vec::new());
         Ok(Self { log, unsynced_since: None, rate, claims, config, modules, refused })
@@ -80,7 +78,7 @@ impl Audit {
             key: Text::new(&signer.key),
             comment: Text::new(&signer.comment),
         });
-        let known = Known { manifest: Hash::from(installed.manifest_hash.bytes()), signer };
+        let known = Known { manifest: installed.manifest_hash, signer };
         self.modules.insert(installed.manifest.name().to_string(), known);
     }
 
@@ -142,7 +140,7 @@ impl Audit {
         let record = Record::Launch {
             subject: label.into(),
             manifest_sha256: known.map(|known| known.manifest),
-            program_sha256: Hash::from(loaded.program_hash()),
+            program_sha256: loaded.program_hash(),
             profile_sha256: loaded.profile_hash(),
             layers: texts(launcher.layers_in_force(loaded)),
             weakened_by: texts(launcher.layers_missing()),

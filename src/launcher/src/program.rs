@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_installation::{MAX_PROGRAM_BYTES, linkage};
 use cofferdam_policy::profile::Linkage;
-use cofferdam_signature::FileHash;
+use cofferdam_signature::Hash;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod};
@@ -29,7 +29,7 @@ pub struct Program {
     /// How it is linked.
     pub linkage: Linkage,
     /// The SHA-256 of the bytes that were put into the image, which nobody can change any more.
-    pub hash: FileHash,
+    pub hash: Hash,
 }
 
 impl Program {
@@ -93,7 +93,7 @@ impl Program {
             image: image.into(),
             size: copied,
             linkage,
-            hash: FileHash::from(<[u8; 32]>::from(hash.finalize())),
+            hash: Hash::from(<[u8; 32]>::from(hash.finalize())),
         })
     }
 

@@ -82,8 +82,8 @@ impl ModuleFiles {
 
 impl Loaded {
     /// The hash of what is executed.
-    pub(crate) fn program_hash(&self) -> [u8; 32] {
-        self.program.hash.bytes()
+    pub(crate) fn program_hash(&self) -> Hash {
+        self.program.hash
     }
 
     /// The hash of what confines it, for the audit log.

@@ -9,11 +9,10 @@
 
 #![forbid(unsafe_code)]
 
-mod hash;
 mod key;
 mod sums;
 
-pub use hash::{FileHash, NotAHash};
+pub use cofferdam_hash::{Hash, NotAHash};
 pub use key::{NotAKey, TrustedKey};
 pub use sums::{MANIFEST_FILE, Malformed};
 
@@ -57,11 +56,11 @@ pub struct Files<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     /// The hash of the manifest that was parsed.
-    pub manifest: FileHash,
+    pub manifest: Hash,
     /// The manifest's entry point.
     pub entry_point: &'a str,
     /// The hash of the program that would be executed.
-    pub program: FileHash,
+    pub program: Hash,
 }
 
 /// Why a signature does not count.

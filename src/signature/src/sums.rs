@@ -1,6 +1,6 @@
 //! The two lines that sha256sum writes for a module.
 
-use crate::FileHash;
+use crate::Hash;
 
 /// The name of the manifest in the list.
 pub const MANIFEST_FILE: &str = "module.toml";
@@ -8,8 +8,8 @@ pub const MANIFEST_FILE: &str = "module.toml";
 /// The hashes that were signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sums {
-    pub(crate) manifest: FileHash,
-    pub(crate) program: FileHash,
+    pub(crate) manifest: Hash,
+    pub(crate) program: Hash,
 }
 
 /// A list that is not of the two files, or not of sha256sum's form.
@@ -55,7 +55,7 @@ impl Sums {
 }
 
 /// A hash, a space, a space or (for `--binary`) an asterisk, and the name.
-fn entry(line: &str) -> Option<(FileHash, &str)> {
+fn entry(line: &str) -> Option<(Hash, &str)> {
     let (hash, rest) = line.split_once(' ')?;
     let name = rest.strip_prefix([' ', '*'])?;
     Some((hash.parse().ok()?, name))

@@ -20,7 +20,7 @@ fn trusted(keys: &[(&str, &str)]) -> Vec<TrustedKey> {
 
 fn verified(sums: &str, signature: &str, manifest: &[u8], program: &[u8]) -> Result<Signer, Unverified> {
     let expected =
-        Expected { manifest: FileHash::of(manifest), entry_point: "bin/m", program: FileHash::of(program) };
+        Expected { manifest: Hash::of(manifest), entry_point: "bin/m", program: Hash::of(program) };
     let files = Files { sums: sums.as_bytes(), signature: signature.as_bytes() };
     verify(files, &trusted(&[("Alice", ALICE)]), expected)
 }
@@ -41,7 +41,7 @@ fn another_program_or_another_manifest_is_not_what_was_signed() {
 
 #[test]
 fn hashes_that_were_changed_after_signing_are_refused() {
-    let changed = SUMS.replace(&FileHash::of(PROGRAM).to_string(), &FileHash::of(b"x").to_string());
+    let changed = SUMS.replace(&Hash::of(PROGRAM).to_string(), &Hash::of(b"x").to_string());
     let forged = Err(Unverified::Forged { key: "Alice".to_owned() });
     assert_eq!(verified(&changed, BY_ALICE, MANIFEST, b"x"), forged);
 }
@@ -70,7 +70,7 @@ fn a_key_that_is_not_trusted_signs_nothing_whatever_its_comment_says() {
 #[test]
 fn the_key_among_several_that_signed_is_named() {
     let expected =
-        Expected { manifest: FileHash::of(MANIFEST), entry_point: "bin/m", program: FileHash::of(PROGRAM) };
+        Expected { manifest: Hash::of(MANIFEST), entry_point: "bin/m", program: Hash::of(PROGRAM) };
     let files = Files { sums: SUMS.as_bytes(), signature: BY_MALLORY.as_bytes() };
     let signer = verify(files, &trusted(&[("a", ALICE), ("m", MALLORY)]), expected).unwrap();
     assert_eq!((signer.name.as_str(), signer.key.as_str()), ("m", MALLORY));
@@ -86,7 +86,7 @@ fn the_old_form_without_a_hash_is_refused_with_the_remedy() {
 #[test]
 fn without_trusted_keys_nothing_is_signed() {
     let expected =
-        Expected { manifest: FileHash::of(MANIFEST), entry_point: "bin/m", program: FileHash::of(PROGRAM) };
+        Expected { manifest: Hash::of(MANIFEST), entry_point: "bin/m", program: Hash::of(PROGRAM) };
     let files = Files { sums: SUMS.as_bytes(), signature: BY_ALICE.as_bytes() };
     assert_eq!(verify(files, &[], expected), Err(Unverified::UnknownKey));
 }
@@ -96,7 +96,7 @@ fn a_list_is_of_the_manifest_and_the_program_and_of_nothing_else() {
     let lines: Vec<&str> = SUMS.lines().collect();
     let (manifest, program) = (lines[0], lines[1]);
     let parsed = |text: &str| Sums::parse(text, "bin/m");
-    let expected = Sums { manifest: FileHash::of(MANIFEST), program: FileHash::of(PROGRAM) };
+    let expected = Sums { manifest: Hash::of(MANIFEST), program: Hash::of(PROGRAM) };
     for text in [
         SUMS.to_owned(),
         format!("{program}\n{manifest}\n"),
@@ -111,7 +111,7 @@ fn a_list_is_of_the_manifest_and_the_program_and_of_nothing_else() {
         (format!("{program}\n"), Malformed::Missing),
         (format!("{manifest}\n{manifest}\n{program}\n"), Malformed::Name { line: 2 }),
         (format!("{manifest}\n{program}\n{program}\n"), Malformed::Name { line: 3 }),
-        (format!("{SUMS}{}  other\n", FileHash::of(b"")), Malformed::Name { line: 3 }),
+        (format!("{SUMS}{}  other\n", Hash::of(b"")), Malformed::Name { line: 3 }),
         (format!("{manifest}\n\n{program}\n"), Malformed::Line { line: 2 }),
         (SUMS.replace('\n', "\r\n"), Malformed::Name { line: 1 }),
         (SUMS.to_uppercase(), Malformed::Line { line: 1 }),
@@ -133,7 +133,7 @@ fn a_file_that_is_too_long_or_no_text_is_refused() {
     let long = format!("{BY_ALICE}{}", "x".repeat(MAX_BYTES));
     assert!(matches!(verified(SUMS, &long, MANIFEST, PROGRAM), Err(Unverified::NotASignature(_))));
     let files = Files { sums: SUMS.as_bytes(), signature: b"\xff\xfe" };
-    let hash = FileHash::of(b"");
+    let hash = Hash::of(b"");
     let expected = Expected { manifest: hash, entry_point: "m", program: hash };
     assert!(matches!(verify(files, &[], expected), Err(Unverified::NotASignature(_))));
 }
@@ -163,7 +163,7 @@ proptest! {
             signature[at] ^= flip;
         }
         let expected = Expected {
-            manifest: FileHash::of(MANIFEST), entry_point: "bin/m", program: FileHash::of(PROGRAM),
+            manifest: Hash::of(MANIFEST), entry_point: "bin/m", program: Hash::of(PROGRAM),
         };
         let files = Files { sums: &sums, signature: &signature };
         prop_assert!(verify(files, &trusted(&[("Alice", ALICE)]), expected).is_err());
@@ -173,7 +173,7 @@ proptest! {
     fn hostile_bytes_never_verify_and_never_panic(
         sums in prop::collection::vec(any::<u8>(), 0..300), signature in prop::collection::vec(any::<u8>(), 0..300),
     ) {
-        let hash = FileHash::of(b"");
+        let hash = Hash::of(b"");
         let expected = Expected { manifest: hash, entry_point: "m", program: hash };
         let files = Files { sums: &sums, signature: &signature };
         prop_assert!(verify(files, &trusted(&[("Alice", ALICE)]), expected).is_err());
@@ -191,7 +191,7 @@ proptest! {
 
     #[test]
     fn a_hash_is_read_as_it_is_written(bytes in any::<[u8; 32]>()) {
-        let hash = FileHash::from(bytes);
+        let hash = Hash::from(bytes);
         prop_assert_eq!(hash.to_string().parse(), Ok(hash));
     }
 }

@@ -6,7 +6,7 @@ use cofferdam_installation::{Installation, Installed, program_hash};
 use cofferdam_manifest::{Capability, EventName, ModuleName};
 use cofferdam_policy::compare::compare;
 use cofferdam_policy::profile::{Linkage, Profile};
-use cofferdam_signature::FileHash;
+use cofferdam_signature::Hash;
 use serde::Serialize;
 
 use crate::admission::SignedBy;
@@ -241,8 +241,8 @@ fn withheld(grant: &Grant) -> Vec<String> {
 }
 
 impl Hashes {
-    fn new(granted: Option<FileHash>, found: Option<FileHash>) -> Self {
-        let text = |hash: Option<FileHash>| hash.map(|hash| hash.to_string());
+    fn new(granted: Option<Hash>, found: Option<Hash>) -> Self {
+        let text = |hash: Option<Hash>| hash.map(|hash| hash.to_string());
         Self { granted: text(granted), found: text(found) }
     }
 

@@ -32,8 +32,8 @@ impl Case {
         let lock = format!(
             "format = 1\n[modules.m]\nversion = \"1.0.0\"\nmanifest_sha256 = \"{}\"\nprogram_sha256 = \"{}\"\n\
              capabilities = []\n",
-            FileHash::of(MANIFEST.as_bytes()),
-            FileHash::of(PROGRAM)
+            Hash::of(MANIFEST.as_bytes()),
+            Hash::of(PROGRAM)
         );
         fs::write(case.folder.path().join("grants.lock"), lock).unwrap();
         case
@@ -49,7 +49,7 @@ impl Case {
 
     fn admit(&self, program: &[u8]) -> Result<Admission, NotAdmitted> {
         let installation = Installation::read(&self.config()).unwrap();
-        installation.admit(&installation.modules["m"], FileHash::of(program))
+        installation.admit(&installation.modules["m"], Hash::of(program))
     }
 
     fn refused(&self, program: &[u8]) -> String {
@@ -138,7 +138,7 @@ fn the_command_that_is_named_is_one_that_a_shell_understands() {
 fn the_hash_of_a_program_is_that_of_its_bytes_and_not_of_what_a_link_leads_to() {
     let case = Case::new(UNSIGNED, &[]);
     let installed = Installation::read(&case.config()).unwrap().modules.remove("m").unwrap();
-    assert_eq!(program_hash(&installed), Ok(FileHash::of(PROGRAM)));
+    assert_eq!(program_hash(&installed), Ok(Hash::of(PROGRAM)));
     let path = case.module().join("bin/m");
     fs::rename(&path, case.module().join("bin/n")).unwrap();
     std::os::unix::fs::symlink("n", &path).unwrap();

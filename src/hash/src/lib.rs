@@ -1,4 +1,8 @@
-//! SHA-256, as 64 lower-case hexadecimal digits.
+//! SHA-256 as a value, and as 64 lower-case hexadecimal digits: of files, of lines of the audit log, of profiles.
+//!
+//! This crate is pure. It reads nothing, keeps no secret, and never takes two texts for the same hash.
+
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,16 +16,24 @@ use sha2::{Digest, Sha256};
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// What the first line of a log names as the line before it.
+    /// All zeros, which is the hash of nothing known: what the first line of a log names as the line before it.
     pub const ZERO: Self = Self([0; 32]);
 
     /// How long its text is.
-    pub(crate) const DIGITS: usize = 64;
+    pub const DIGITS: usize = 64;
 
     /// The hash of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The first digits: enough to tell two files apart in a sentence, and never enough to decide anything.
+    #[must_use]
+    pub fn short(self) -> String {
+        let mut text = self.to_string();
+        text.truncate(16);
+        text
     }
 }
 
