@@ -6,9 +6,17 @@
 
 apt_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# Makes the directory $1 an apt of suite $2, and reads the suite's lists. Sets apt_options.
+# usage: apt_apart [--ended] DIRECTORY SUITE...
+# Makes the directory an apt of these suites of one mirror, and reads their lists. Sets apt_options.
+# --ended: a suite that gets no more updates is taken too; it keeps its last list, whose date has passed.
 apt_apart() {
-  local work=$1 suite=$2 tool mirror
+  local work tool configured mirror suite current=()
+  if [ "$1" = --ended ]; then
+    current=(-o Acquire::Check-Valid-Until=false)
+    shift
+  fi
+  work=$1
+  shift
   for tool in apt-get dpkg-deb; do
     command -v $tool >/dev/null || fail "$tool not found: this script needs a Debian system"
   done
@@ -17,16 +25,21 @@ apt_apart() {
     "$work"/var/cache/apt/archives/partial "$work"/var/lib/dpkg
   : > "$work/var/lib/dpkg/status"
   # shellcheck disable=SC2016 # the parentheses are for apt-get
-  mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Created-By: Packages' |
-    grep -m 1 -v security || true)}
-  [ -n "$mirror" ] || fail "no Debian mirror is configured in apt: set DEBIAN_MIRROR to the address of one"
-  echo "deb [signed-by=$apt_keyring] $mirror $suite main" > "$work/etc/apt/sources.list"
+  configured=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Created-By: Packages')
+  case $1 in
+    *-security) mirror=${DEBIAN_SECURITY_MIRROR:-$(grep -m 1 security <<< "$configured" || true)} ;;
+    *) mirror=${DEBIAN_MIRROR:-$(grep -m 1 -v security <<< "$configured" || true)} ;;
+  esac
+  [ -n "$mirror" ] || fail "no mirror of $1 is configured in apt: set DEBIAN_MIRROR, or DEBIAN_SECURITY_MIRROR for a" \
+    "security suite, to the address of one"
+  for suite in "$@"; do
+    echo "deb [signed-by=$apt_keyring] $mirror $suite main"
+  done > "$work/etc/apt/sources.list"
   apt_options=(-q -o Dir="$work" -o Dir::State::status="$work/var/lib/dpkg/status" -o Dir::Etc::Parts=/dev/null
     -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
     -o APT::Architecture=amd64 -o APT::Sandbox::User="$(id -un)")
-  # A suite that gets no more updates keeps its last list, whose date has passed.
-  apt-get "${apt_options[@]}" -o Acquire::Check-Valid-Until=false -o APT::Update::Error-Mode=any update >/dev/null ||
-    fail "the package lists of $suite cannot be had from the mirror that apt is configured with"
+  apt-get "${apt_options[@]}" "${current[@]}" -o APT::Update::Error-Mode=any update >/dev/null ||
+    fail "the package lists of $* cannot be had from the mirror that apt is configured with"
 }
 
 # Fetches packages into directory $1, which it makes.

@@ -33,7 +33,7 @@ made=$(mktemp -d "$dest.XXXXXX")
 trap 'rm -rf "$work" "$made"' EXIT
 
 fetch_stress_ng() {
-  apt_apart "$work/apt" "$suite"
+  apt_apart --ended "$work/apt" "$suite"
   apt_fetch "$work/debs" "${stress_ng_packages[@]}"
   local package library loader=$work/unpacked/usr/lib64/ld-linux-x86-64.so.2
   local libraries=$work/unpacked/usr/lib/x86_64-linux-gnu program=$work/unpacked/usr/bin/stress-ng
@@ -50,7 +50,7 @@ fetch_stress_ng() {
 }
 
 fetch_selftests() {
-  apt_apart "$work/apt" "$suite"
+  apt_apart --ended "$work/apt" "$suite"
   local source tests=tools/testing/selftests include library
   source=$(apt-cache "${apt_options[@]}" depends linux-source | sed -n 's/^ *Depends: \(linux-source-[0-9.]*\)$/\1/p')
   [ -n "$source" ] || fail "linux-source of $suite names no source"
