@@ -16,6 +16,8 @@ command -v busybox >/dev/null || packages+=(busybox-static)
 command -v strip >/dev/null || packages+=(binutils)
 command -v curl >/dev/null || packages+=(curl)
 command -v setpriv >/dev/null || packages+=(util-linux)
+command -v mke2fs >/dev/null || packages+=(e2fsprogs)
+command -v xz >/dev/null || packages+=(xz-utils)
 [ -r /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
 if [ ${#packages[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

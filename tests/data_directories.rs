@@ -45,6 +45,58 @@ fn a_data_directory_is_opened_to_its_own_group_and_never_to_the_one_it_had() {
     }
 }
 
+/// The probe that makes a file in its data directory, with and without what it needs for that.
+fn writer(who: As, capability: &str) -> Plan {
+    let capabilities = format!("capabilities = [\"{capability}\"]");
+    Plan::new(who).probe("lock").manifest("probe", "capabilities = [\"subscribe_events\"]", &capabilities)
+}
+
+#[test]
+fn a_module_writes_in_its_data_directory_if_and_only_if_it_may() {
+    for who in [As::Root, As::User] {
+        for (capability, met) in [
+            ("write_filesystem", "locked Ok(())"),
+            ("manage_filesystem", "locked Err(ReadOnlyFilesystem)"),
+            ("subscribe_events", "locked Err(ReadOnlyFilesystem)"),
+        ] {
+            let mut rig = writer(who, capability).start();
+            let line = rig.wait_for(&["Z probe ", "started: "]);
+            assert_eq!(line.contains("; writes no files; "), capability != "write_filesystem", "{line}");
+            rig.wait_for(&["Z probe ", met]);
+            assert!(rig.interrupt().success());
+        }
+    }
+}
+
+#[test]
+fn a_module_that_may_write_files_is_refused_where_nothing_limits_them_unless_the_config_allows_it() {
+    for who in [As::Root, As::User] {
+        let mut rig = writer(who, "write_filesystem").module("tip-log").with_quotas().start();
+        let line = rig.wait_for(&["Z probe ", "error: disk_quota cannot be had"]);
+        assert!(
+            line.contains("allow_missing = [\"disk_quota\"]") && line.contains("write_filesystem"),
+            "{line}"
+        );
+        // It keeps only itself from running.
+        rig.wait_for(&["Z tip-log ", "started: "]);
+        assert!(!rig.lines().iter().any(|line| line.contains("Z probe ") && line.contains("started: ")));
+        assert!(rig.interrupt().success());
+
+        let mut rig = writer(who, "write_filesystem").module("tip-log").start();
+        rig.wait_for(&["Z launcher ", "WEAKENED, as the config allows: no disk_quota for probe: "]);
+        rig.wait_for(&["Z probe ", "started: ", "; NO disk quota; "]);
+        rig.wait_for(&["Z tip-log ", "started: ", "; writes no files; "]);
+        assert!(rig.interrupt().success());
+        let log = fs::read_to_string(rig.path().join("state/audit/log.jsonl")).unwrap();
+        let weakened = |module: &str| {
+            let mut launches =
+                log.lines().filter(|line| line.contains("\"launch\"") && line.contains(module));
+            launches.all(|line| line.contains("\"disk_quota\""))
+        };
+        assert!(weakened("\"probe\"") && !weakened("\"tip-log\""), "{log}");
+    }
+}
+
 #[test]
 fn nobody_else_can_open_the_lock_and_keep_the_launcher_from_starting() {
     for who in [As::Root, As::User] {

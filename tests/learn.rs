@@ -207,10 +207,25 @@ fn what_the_operator_withholds_is_told_and_not_proposed() {
     assert_eq!(learnt.diff_of("module.toml"), None);
 }
 
+/// How the probe's manifest lets it write files.
+const NOTHING_WRITTEN: &str = "capabilities = [";
+const WRITTEN: &str = "capabilities = [\"write_filesystem\", ";
+
+#[test]
+fn what_a_module_writes_itself_is_a_use_of_its_capability_and_a_wish_for_it_where_it_has_none() {
+    let learnt = |plan: Plan| Laid::new(plan, As::Root).learn_until("probe", &["Z probe ", "locked "]);
+    let with = learnt(Plan::new(As::Root).probe("lock").manifest("probe", NOTHING_WRITTEN, WRITTEN));
+    assert!(with.has_line(&["Z probe ", "locked Ok(())"]), "{}", with.log);
+    assert_eq!(with.state("write_filesystem").as_deref(), Some("used"), "{}", with.log);
+    let without = learnt(Plan::new(As::Root).probe("lock"));
+    assert!(without.has_line(&["Z probe ", "locked Err", "ReadOnlyFilesystem"]), "{}", without.log);
+    assert_eq!(without.state("write_filesystem").as_deref(), Some("wanted"), "{}", without.log);
+}
+
 #[test]
 fn a_system_call_is_listed_as_made_if_and_only_if_it_was() {
     let learnt = |act: &str| {
-        Laid::new(Plan::new(As::Root).probe(act), As::Root)
+        Laid::new(Plan::new(As::Root).probe(act).manifest("probe", NOTHING_WRITTEN, WRITTEN), As::Root)
             .learn_until("probe", &["Z core ", "probe: connected"])
     };
     let (with, without) = (learnt("lock"), learnt(""));
@@ -353,7 +368,7 @@ fn a_time_or_a_module_that_makes_no_sense_is_an_error_with_its_own_status() {
 fn a_call_that_the_config_refuses_fails_and_is_logged_and_a_name_that_no_call_has_is_told() {
     let started = |refused: &str| {
         let config = format!("[modules.refuse_calls]\nprobe = {refused}\n");
-        Plan::new(As::Root).probe("lock").config(&config).start()
+        Plan::new(As::Root).probe("lock").manifest("probe", NOTHING_WRITTEN, WRITTEN).config(&config).start()
     };
     let mut control = started("[]");
     control.wait_for(&["Z probe ", "locked Ok(())"]);

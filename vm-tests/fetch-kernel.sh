@@ -2,8 +2,8 @@
 # Fetches the kernel of a Debian suite into a directory of its own, without installing it. Does nothing where it
 # is there already, unharmed.
 # usage: fetch-kernel.sh SUITE RELEASE DEST     RELEASE is how its version must begin: 6.1.
-#        leaves DEST/vmlinuz, DEST/release (as uname -r says it) and DEST/sha256
-# needs: a Debian system on amd64 with apt-get, dpkg-deb and debian-archive-keyring; no root.
+#        leaves DEST/vmlinuz, DEST/release (as uname -r says it), DEST/modules and DEST/sha256
+# needs: a Debian system on amd64 with apt-get, dpkg-deb, xz and debian-archive-keyring; no root.
 set -euo pipefail
 [ $# = 3 ] || { echo "usage: fetch-kernel.sh SUITE RELEASE DEST" >&2; exit 2; }
 suite=$1 wanted=$2 dest=$3
@@ -13,7 +13,11 @@ fail() { echo "fetch-kernel: $suite: $*" >&2; exit 1; }
 # shellcheck source=scripts/apt-apart.sh
 . "$(dirname "$0")/../scripts/apt-apart.sh"
 
-is_whole() { (cd "$1" && sha256sum --status --check sha256) 2>/dev/null; }
+is_whole() { (cd "$1" && [ -d modules ] && sha256sum --status --check sha256) 2>/dev/null; }
+
+# Modules of the kernel that guests load, in the order in which they need each other. One that is built in, or that
+# there is none of, is left out.
+modules=(drivers/block/loop fs/quota/quota_tree fs/quota/quota_v2)
 
 if is_whole "$dest"; then
   release=$(cat "$dest/release")
@@ -42,7 +46,14 @@ made=$(mktemp -d "$dest.XXXXXX")
 trap 'rm -rf "$work" "$made"' EXIT
 cp "$kernel" "$made/vmlinuz"
 echo "$release" > "$made/release"
-(cd "$made" && sha256sum vmlinuz release > sha256)
+mkdir "$made/modules"
+folder=$(find "$work/unpacked" -type d -path "*/lib/modules/$release/kernel" | head -1)
+for number in "${!modules[@]}"; do
+  module=$folder/${modules[$number]}.ko place=$made/modules/$number-${modules[$number]##*/}.ko
+  if [ -f "$module" ]; then cp "$module" "$place"; fi
+  if [ -f "$module.xz" ]; then xz --decompress --stdout "$module.xz" > "$place"; fi
+done
+(cd "$made" && find vmlinuz release modules -type f -print0 | sort -z | xargs -0 sha256sum > sha256)
 rm -rf "$dest"
 mv "$made" "$dest"
 echo "$suite: Linux $release"

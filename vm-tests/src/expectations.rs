@@ -184,13 +184,13 @@ impl Expectations {
     /// What is stated of a test that must fail there.
     pub(crate) fn failure(&self, kernel: &Kernel, session: SessionName, test: &str) -> Option<Stated<'_>> {
         let holds = |failure: &&Failure| {
-            failure.test == test
+            means(&failure.test, test)
                 && (failure.kernels.is_empty() || failure.kernels.contains(&kernel.name))
                 && (failure.sessions.is_empty() || failure.sessions.contains(&session))
         };
         let stated =
             self.failures.iter().find(holds).map(|failure| Stated { why: &failure.why, says: &failure.says });
-        let of_root = session == SessionName::User && self.root_only.contains(test);
+        let of_root = session == SessionName::User && self.root_only.iter().any(|entry| means(entry, test));
         stated.or_else(|| of_root.then_some(Stated { why: ROOT_ONLY, says: "" }))
     }
 
@@ -206,11 +206,10 @@ impl Expectations {
     /// What is stated of tests of these programs that are none.
     pub(crate) fn unknown(&self, programs: &BTreeSet<&str>, tests: &BTreeSet<&str>) -> Vec<&str> {
         let failures = self.failures.iter().map(|failure| failure.test.as_str());
-        let named = failures.chain(self.root_only.iter().map(String::as_str));
-        let named = named.filter(|name| !tests.contains(name));
-        let left_out = self.left_out.keys().map(String::as_str);
-        let left_out = left_out.filter(|entry| !tests.iter().any(|test| means(entry, test)));
-        named.chain(left_out).filter(|name| programs.contains(program(name))).collect()
+        let root_only = self.root_only.iter().map(String::as_str);
+        let stated = failures.chain(root_only).chain(self.left_out.keys().map(String::as_str));
+        let idle = stated.filter(|entry| !tests.iter().any(|test| means(entry, test)));
+        idle.filter(|name| programs.contains(program(name))).collect()
     }
 }
 
@@ -222,7 +221,7 @@ pub(crate) fn program(name: &str) -> &str {
 /// Whether a test is meant by an entry of a list.
 pub(crate) fn means(entry: &str, test: &str) -> bool {
     match test.strip_prefix(entry) {
-        Some(rest) => program(entry) != entry || rest.starts_with("::"),
+        Some(rest) => rest.is_empty() || program(entry) != entry || rest.starts_with("::"),
         None => false,
     }
 }

@@ -1,5 +1,4 @@
-//! Writes the guest's initial memory file system: a cpio archive of programs and files. It holds no device and no module
-//! of the kernel. Kernel: Documentation/driver-api/early-userspace/buffer-format.rst
+//! Writes the guest's initial memory file system: a cpio archive of programs and files. It holds no device. Kernel: Documentation/driver-api/early-userspace/buffer-format.rst
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::guest::{INIT, LIBRARY_FOLDERS};
-use crate::plan::{DYNAMIC, FACTS, PLAN, Plan};
+use crate::plan::{DYNAMIC, FACTS, MODULES, PLAN, Plan};
 
 /// What is larger does not fit into the guest's memory beside its tests.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
@@ -49,6 +48,8 @@ impl Image {
         image.add_with_libraries(DYNAMIC.as_ref(), &dynamic)?;
         let curl = find_program("curl").context("curl not found: apt-get install curl")?;
         image.add_with_libraries("/bin/curl".as_ref(), &curl)?;
+        let mke2fs = find_program("mke2fs").context("mke2fs not found: apt-get install e2fsprogs")?;
+        image.add_with_libraries("/bin/mke2fs".as_ref(), &mke2fs)?;
         Ok(image)
     }
 
@@ -89,6 +90,15 @@ impl Image {
                     self.add(&Path::new("/").join(path.strip_prefix(root)?), &path, 0o755);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Adds the modules of a kernel that was fetched, which the guest loads by the order of their names.
+    pub(crate) fn add_modules(&mut self, folder: &Path) -> Result<()> {
+        for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+            let entry = entry?;
+            self.add(&Path::new(MODULES).join(entry.file_name()), &entry.path(), 0o644);
         }
         Ok(())
     }

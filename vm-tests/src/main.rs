@@ -154,6 +154,7 @@ impl Run {
         ensure!(!tests.is_empty(), "kernel {}: no test has the filter's text in its name", kernel.name);
         let fetched = fetched::kernel(kernel)?;
         let mut image = self.image.clone();
+        image.add_modules(&fetched.join("modules"))?;
         if matches!(self.choice, Choice::Checkers(_)) {
             fetched::checkers(kernel)?.iter().try_for_each(|tree| image.add_tree(tree))?;
         }

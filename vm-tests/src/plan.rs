@@ -12,6 +12,9 @@ pub(crate) const PLAN: &str = "/plan.json";
 /// Where the guest finds the program that asks the kernel for its facts.
 pub(crate) const FACTS: &str = "/bin/facts";
 
+/// Where the guest finds the modules of its kernel, in the order of their names.
+pub(crate) const MODULES: &str = "/modules";
+
 /// A dynamically linked program: there is no compiler in the guest. The setting tells the tests; tests/rig/mod.rs reads it.
 pub(crate) const DYNAMIC: &str = "/bin/linked-dynamically";
 pub(crate) const DYNAMIC_SETTING: &str = "COFFERDAM_TEST_DYNAMIC_PROGRAM";

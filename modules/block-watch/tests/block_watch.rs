@@ -116,7 +116,8 @@ async fn what_goes_wrong_is_logged_and_the_module_goes_on() {
 fn its_manifest_is_valid_and_asks_for_no_more_than_it_needs() {
     let manifest = Manifest::parse("module.toml", include_str!("../module.toml")).unwrap();
     let capabilities: Vec<Capability> = manifest.capabilities().iter().collect();
-    assert_eq!(capabilities, [Capability::ReadBlockchain, Capability::SubscribeEvents]);
+    let needed = [Capability::ReadBlockchain, Capability::SubscribeEvents, Capability::WriteFilesystem];
+    assert_eq!(capabilities, needed);
     assert_eq!(manifest.entry_point().as_str(), "block-watch");
     assert_eq!(manifest.version().to_string(), env!("CARGO_PKG_VERSION"));
 }

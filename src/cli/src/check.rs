@@ -108,6 +108,10 @@ impl Report {
             limits.cpu_percent.value,
             limits.tasks.value
         ));
+        if let Some(disk) = &limits.disk {
+            let (mebibytes, files) = (disk.bytes.value.div_ceil(1 << 20), disk.files.value);
+            self.line(&format!("      disk       {mebibytes} MiB, {files} files"));
+        }
         let settings: Vec<&str> = profile.environment.iter().map(|rule| rule.name.as_str()).collect();
         if !settings.is_empty() {
             self.line(&format!("      settings   {}", settings.join(", ")));
@@ -150,7 +154,14 @@ impl Report {
 
     fn machine(&mut self, installation: &Installation) {
         let sandbox = &installation.config.sandbox;
-        for finding in judge(&look(&sandbox.cgroup_root), &sandbox.allow_missing) {
+        let tables = Tables::builtin();
+        let profiles = installation.modules.values();
+        // Whether it may write files is a matter of its capabilities, however it is linked.
+        let mut profiles =
+            profiles.map(|installed| installation.profile(installed, Linkage::Static, &tables));
+        let writes = profiles.any(|profile| profile.limits.disk.is_some());
+        let written = writes.then_some(installation.config.modules.data_dir.as_path());
+        for finding in judge(&look(&sandbox.cgroup_root, written), &sandbox.allow_missing) {
             match finding.state {
                 State::Present(seen) => self.line(&format!("  ok       {}: {seen}", finding.name)),
                 State::Waived(why) => {

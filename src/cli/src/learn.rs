@@ -158,7 +158,7 @@ fn judge(asked: &Asked, seen: &Seen) -> anyhow::Result<Report> {
         starts: seen.starts,
         sessions: seen.sessions,
         ends: seen.ends.clone(),
-        capabilities: judge::capabilities(seen, &module.manifest, &tables),
+        capabilities: judge::capabilities(seen, &module.manifest, &profile.granted, &tables),
         publishes: judge::events(seen, &module.manifest),
         subscribed: seen.subscribed.clone(),
         system_calls: judge::system_calls(seen, &profile),

@@ -2,6 +2,7 @@
 //! looking, so that every verdict can be tested on any machine. It never changes a setting of the machine.
 
 mod cgroup;
+mod disk;
 mod look;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,11 @@ pub(crate) use look::look;
 const OLDEST_KERNEL: Version = (5, 9);
 /// PR_SET_MDWE. Whether a kernel has it cannot be asked without setting it for good.
 const MDWE_KERNEL: Version = (6, 3);
+
+/// What to do about a file system that holds nobody to a quota.
+pub(crate) const DISK_QUOTA: &str = "run as root with modules.data_dir on a file system with user quotas: ext4 with the \
+    quota feature (tune2fs -O quota, unmounted) mounted with usrquota, or XFS mounted with uquota; or withhold \
+    write_filesystem from modules";
 
 /// Major and minor number.
 type Version = (u32, u32);
@@ -35,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) landlock_scope: Result<(), String>,
     /// Where cgroups with limits can be made.
     pub(crate) cgroup: Result<String, String>,
+    /// Whether the file system of data directories holds users to quotas; `None`: no module may write files.
+    pub(crate) disk_quota: Option<Result<String, String>>,
 }
 
 /// One thing that the confinement needs.
@@ -94,7 +102,8 @@ pub(crate) fn judge(facts: &Facts, allowed: &BTreeSet<Layer>) -> Vec<Finding> {
         }
     };
     let known = |seen: &Result<(), String>| seen.clone().map(|()| "known to this kernel".to_owned());
-    vec![
+    let disk_quota = |found| layer(Layer::DiskQuota, found, DISK_QUOTA);
+    let findings = vec![
         required("kernel", at_least(OLDEST_KERNEL), "boot Linux 5.9 or newer"),
         required(
             "user namespaces",
@@ -119,7 +128,8 @@ pub(crate) fn judge(facts: &Facts, allowed: &BTreeSet<Layer>) -> Vec<Finding> {
             "run as root, or in a subtree of its own: \
              systemd-run --user --scope -p Delegate=yes cofferdam run",
         ),
-    ]
+    ];
+    findings.into_iter().chain(facts.disk_quota.clone().map(disk_quota)).collect()
 }
 
 /// The first two numbers of a kernel's release: `6.12.9-amd64` is (6, 12).
@@ -141,6 +151,7 @@ mod tests {
             landlock_network: Ok(()),
             landlock_scope: Ok(()),
             cgroup: Ok("/sys/fs/cgroup".to_owned()),
+            disk_quota: Some(Ok("usrquota".to_owned())),
         }
     }
 
@@ -162,6 +173,7 @@ mod tests {
             landlock_network: no(),
             landlock_scope: no(),
             cgroup: Err("no".to_owned()),
+            disk_quota: Some(Err("no".to_owned())),
         }
     }
 
@@ -179,6 +191,13 @@ mod tests {
     #[test]
     fn a_config_waives_layers_and_nothing_else() {
         assert_eq!(missing(&bare(), Layer::ALL), ["kernel", "user namespaces", "seccomp"]);
+    }
+
+    #[test]
+    fn quotas_are_asked_for_only_where_a_module_writes_files() {
+        let facts = Facts { disk_quota: None, ..whole() };
+        let names = |facts| judge(facts, &BTreeSet::new()).len();
+        assert_eq!(names(&facts) + 1, names(&whole()));
     }
 
     #[test]

@@ -30,6 +30,13 @@ const MAX_CALLS_PER_SECOND: u32 = 100_000;
 const MAX_STORED_BYTES: u64 = 1024 * 1024 * 1024 * 1024;
 const TOO_MUCH: &str = "the most is 1 TiB";
 
+/// 1 MiB.
+const MIN_DISK_BYTES: u64 = 1024 * 1024;
+const DISK_BYTES: &str =
+    "less than 1 MiB holds no file of use: withhold write_filesystem instead; the most is 1 TiB";
+const DISK_FILES: &str =
+    "a module that is to make no file is refused write_filesystem; the most is a thousand million";
+
 const MAX_KEYS: u64 = 1_000_000_000;
 const TOO_MANY_KEYS: &str = "the most is a thousand million keys";
 
@@ -53,6 +60,10 @@ pub struct LimitOverrides {
     pub storage_bytes: Option<u64>,
     /// `storage_keys`: keys in its database. From 0 to a thousand million.
     pub storage_keys: Option<u64>,
+    /// `disk_bytes`: files in its data directory, as far as it writes them itself. From 1 MiB to 1 TiB.
+    pub disk_bytes: Option<u64>,
+    /// `disk_files`: files and directories in its data directory, likewise. From 1 to a thousand million.
+    pub disk_files: Option<u64>,
     /// `file_bytes`: files in its data directory, as far as the core writes them. From 0 to 1 TiB.
     pub file_bytes: Option<u64>,
     /// `file_count`: files and directories in its data directory, likewise. From 0 to 65536.
@@ -69,6 +80,8 @@ pub(crate) struct Raw {
     calls_per_second: Option<Spanned<u32>>,
     storage_bytes: Option<Spanned<u64>>,
     storage_keys: Option<Spanned<u64>>,
+    disk_bytes: Option<Spanned<u64>>,
+    disk_files: Option<Spanned<u64>>,
     file_bytes: Option<Spanned<u64>>,
     file_count: Option<Spanned<u64>>,
 }
@@ -81,6 +94,9 @@ impl Raw {
         };
         let up_to = |name: &str, number: Option<Spanned<u64>>, most: u64, why| {
             number.map(|number| source.in_range(&key(table, name), &number, 0..=most, why)).transpose()
+        };
+        let disk = |name: &str, number: Option<Spanned<u64>>, range, why| {
+            number.map(|number| source.in_range(&key(table, name), &number, range, why)).transpose()
         };
         let memory = |number: Spanned<u64>| {
             let why = "less than 4 MiB holds no program, and 16 TiB no machine";
@@ -110,6 +126,8 @@ impl Raw {
             )?,
             storage_bytes: up_to("storage_bytes", self.storage_bytes, MAX_STORED_BYTES, TOO_MUCH)?,
             storage_keys: up_to("storage_keys", self.storage_keys, MAX_KEYS, TOO_MANY_KEYS)?,
+            disk_bytes: disk("disk_bytes", self.disk_bytes, MIN_DISK_BYTES..=MAX_STORED_BYTES, DISK_BYTES)?,
+            disk_files: disk("disk_files", self.disk_files, 1..=MAX_KEYS, DISK_FILES)?,
             file_bytes: up_to("file_bytes", self.file_bytes, MAX_STORED_BYTES, TOO_MUCH)?,
             file_count: up_to("file_count", self.file_count, MAX_FILES, TOO_MANY_FILES)?,
         })

@@ -20,6 +20,9 @@ pub enum Layer {
     LandlockNetwork,
     /// `landlock_scope`: the second wall before signals and abstract sockets. Before Linux 6.12.
     LandlockScope,
+    /// `disk_quota`: limits of what a module that may write files can fill. Missing on file systems without user
+    /// quotas, and where Cofferdam is run by an ordinary user.
+    DiskQuota,
     /// `memory_deny_write_execute`: no memory both written and executed. Before Linux 6.3.
     MemoryDenyWriteExecute,
 }
@@ -31,6 +34,7 @@ impl Layer {
         Self::Landlock,
         Self::LandlockNetwork,
         Self::LandlockScope,
+        Self::DiskQuota,
         Self::MemoryDenyWriteExecute,
     ];
 
@@ -42,6 +46,7 @@ impl Layer {
             Self::Landlock => "landlock",
             Self::LandlockNetwork => "landlock_network",
             Self::LandlockScope => "landlock_scope",
+            Self::DiskQuota => "disk_quota",
             Self::MemoryDenyWriteExecute => "memory_deny_write_execute",
         }
     }

@@ -99,6 +99,8 @@ fn overrides(limits: &LimitOverrides) -> Overrides {
         calls_per_second: limits.calls_per_second,
         storage_bytes: limits.storage_bytes,
         storage_keys: limits.storage_keys,
+        disk_bytes: limits.disk_bytes,
+        disk_files: limits.disk_files,
         file_bytes: limits.file_bytes,
         file_count: limits.file_count,
     }

@@ -143,7 +143,7 @@ impl Audit {
             program_sha256: loaded.program_hash(),
             profile_sha256: loaded.profile_hash(),
             layers: texts(launcher.layers_in_force(loaded)),
-            weakened_by: texts(launcher.layers_missing()),
+            weakened_by: texts(launcher.layers_missing(loaded)),
             granted: profile.granted.iter().map(|capability| capability.as_str().into()).collect(),
             signed_by: known.and_then(|known| known.signer.clone()),
         };

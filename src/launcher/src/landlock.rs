@@ -83,6 +83,7 @@ fn build(
 /// links cannot be made anywhere: no module needs one, and the core follows none.
 fn rights(access: Access, version: ABI) -> BitFlags<AccessFs> {
     let wanted = match access {
+        Access::Read => AccessFs::ReadFile | AccessFs::ReadDir,
         Access::ReadExecute => AccessFs::Execute | AccessFs::ReadFile | AccessFs::ReadDir,
         Access::ReadWrite => {
             AccessFs::ReadFile

@@ -78,6 +78,10 @@ fn cure(layer: Layer) -> &'static str {
         Layer::Landlock => "boot Linux 5.13 or newer with landlock in its lsm= list",
         Layer::LandlockNetwork => "boot Linux 6.7 or newer",
         Layer::LandlockScope => "boot Linux 6.12 or newer",
+        Layer::DiskQuota => {
+            "run as root with modules.data_dir on a file system with user quotas: ext4 with the quota feature \
+             (tune2fs -O quota) mounted with usrquota, or XFS mounted with uquota; or withhold write_filesystem"
+        }
         Layer::MemoryDenyWriteExecute => "boot Linux 6.3 or newer",
     }
 }

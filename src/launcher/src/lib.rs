@@ -8,6 +8,7 @@ mod audit;
 mod cgroup;
 mod child;
 mod denial;
+mod disk;
 mod doctor;
 mod error;
 mod examine;

@@ -79,6 +79,10 @@ fn attach(bind: &Bind<'_>) -> Result<(), Failure> {
             flags |= MsFlags::MS_NOEXEC;
             FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC
         }
+        Access::Read => {
+            flags |= MsFlags::MS_RDONLY | MsFlags::MS_NOEXEC;
+            read_only_flags() | FsFlags::ST_NOEXEC
+        }
         Access::ReadExecute => {
             flags |= MsFlags::MS_RDONLY;
             read_only_flags()

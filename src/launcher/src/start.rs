@@ -5,6 +5,7 @@
 //! filter with its ticket. [`Launcher::launch`] clones, and [`Running`] is what the kernel shows to be confined.
 
 mod parts;
+mod quota;
 mod running;
 mod summary;
 mod tasks;
@@ -19,6 +20,7 @@ use cofferdam_policy::profile::{Namespace, Network, Profile};
 
 use crate::cgroup::{Cgroup, CgroupHost};
 use crate::child::{self, FailureSlot, Groups, Numbers, Plan, Watching};
+use crate::disk::DiskQuota;
 use crate::error::{Error, file, system};
 use crate::host::{Enforced, Host, Privilege, raise};
 use crate::identity::Home;
@@ -60,6 +62,7 @@ pub struct Loaded {
     module_files: Vec<ModuleFiles>,
     ruleset: Option<OwnedFd>,
     outside: OutsideId,
+    disk: DiskQuota,
     watching: Watching,
 }
 
@@ -158,6 +161,7 @@ impl Launcher {
         module_files: Vec<ModuleFiles>,
     ) -> Result<Loaded, Error> {
         let Home { path: data_path, directory: data, outside } = home;
+        let disk = self.limit_disk(&profile, &data, outside)?;
         let mut libraries = Vec::new();
         for rule in &profile.libraries {
             libraries.push(open_directory(&rule.inside)?);
@@ -191,6 +195,7 @@ impl Launcher {
             module_files,
             ruleset,
             outside,
+            disk,
             watching: Watching::No,
         })
     }
@@ -202,6 +207,7 @@ impl Launcher {
     pub fn prepare(&self, loaded: &Loaded) -> Result<Prepared, Error> {
         let profile = &loaded.profile;
         let label = profile.subject.label().to_owned();
+        self.limit_disk_again(loaded)?;
         let network = match profile.network {
             Network::None { .. } => Net::Own,
             Network::Host { .. } => Net::Launcher,

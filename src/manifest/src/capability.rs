@@ -54,7 +54,7 @@ capabilities! {
     WriteStorage "write_storage" "write and delete in its own database"
     ManageStorage "manage_storage" "create and remove trees of its own database"
     ReadFilesystem "read_filesystem" "read files in its own data directory through the core"
-    WriteFilesystem "write_filesystem" "write files in its own data directory through the core"
+    WriteFilesystem "write_filesystem" "write files in its own data directory, by itself and through the core"
     ManageFilesystem "manage_filesystem" "create directories and delete files in its own data directory through the core"
     RegisterRpcEndpoint "register_rpc_endpoint" "answer JSON-RPC methods under its own name on the operator's interface"
     ManageTimers "manage_timers" "have the core wake it after a delay or at an interval"

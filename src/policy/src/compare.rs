@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::profile::{
-    Access, CoreLimits, Descriptor, DirectoryRule, Limit, Linkage, Network, Profile, Resource, Subject,
+    Access, CoreLimits, Descriptor, DirectoryRule, Limit, Limits, Linkage, Network, Profile, Resource,
+    Subject,
 };
 
 /// All differences of two profiles, in the order of the page's sections.
@@ -235,6 +236,7 @@ fn files(profile: &Profile) -> BTreeMap<String, String> {
     let rights = |rule: &DirectoryRule| -> &[&str] {
         match rule.access {
             Access::ReadWrite => &["read", "write, create, remove and rename"],
+            Access::Read => &["read"],
             Access::ReadExecute => &["read", "execute"],
         }
     };
@@ -264,6 +266,7 @@ fn limits(changes: &mut Changes, old: &Profile, new: &Profile) {
     changes.limit("cpu_percent", small(&before.cpu_percent), small(&after.cpu_percent));
     changes.limit("cpu_weight", small(&before.cpu_weight), small(&after.cpu_weight));
     changes.limit("tasks", small(&before.tasks), small(&after.tasks));
+    disk(changes, before, after);
     let [before, after] = [old, new].map(resources);
     for resource in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let what = format!("RLIMIT_{resource:?}").to_uppercase();
@@ -275,6 +278,15 @@ fn limits(changes: &mut Changes, old: &Profile, new: &Profile) {
         let value = |limits: &Option<[u64; 6]>| limits.as_ref().and_then(|limits| limits.get(at)).copied();
         changes.limit(what, value(&before), value(&after));
     }
+}
+
+/// Who may write no file needs no limit, and has the strictest.
+fn disk(changes: &mut Changes, before: &Limits, after: &Limits) {
+    let values =
+        |limits: &Limits| limits.disk.as_ref().map_or((0, 0), |disk| (disk.bytes.value, disk.files.value));
+    let ((bytes, files), (bytes_after, files_after)) = (values(before), values(after));
+    changes.limit("disk_bytes", Some(bytes), Some(bytes_after));
+    changes.limit("disk_files", Some(files), Some(files_after));
 }
 
 fn resources(profile: &Profile) -> BTreeMap<Resource, u64> {

@@ -1,10 +1,12 @@
 //! From a manifest, what the operator decided and the policy to a complete profile. It is a total function:
 //! whatever could be wrong was refused when its inputs were parsed. More capabilities never take anything
-//! away, fewer never add anything, and nothing a module declares changes its walls: only what it may ask.
+//! away, fewer never add anything, and of a module's walls they decide one: whether it may write in its own
+//! directory.
 
 use crate::profile::{
-    CoreLimits, DirectoryRule, EnvironmentRule, InterfaceRule, Limit, Limits, Linkage, ModuleFilesRule,
-    Namespace, NamespaceRule, Network, Profile, Resource, RlimitRule, Subject, SyscallPolicy, Weakening,
+    Access, CoreLimits, DirectoryRule, DiskLimits, EnvironmentRule, InterfaceRule, Limit, Limits, Linkage,
+    ModuleFilesRule, Namespace, NamespaceRule, Network, Profile, Resource, RlimitRule, Subject,
+    SyscallPolicy, Weakening,
 };
 use crate::tables::{CoreReach, Reach, Tables, Template};
 use cofferdam_manifest::{Capability, CapabilitySet, ConfigKey, EventName, Manifest, ModuleName};
@@ -17,6 +19,9 @@ const SET_BY_OPERATOR: &str = "set by the operator's config";
 /// The reason of the resource limit that repeats the cgroup's.
 const TASKS_AGAIN: &str = "a second wall behind the cgroup's task limit, and the only one where the cgroup is \
     allowed to be missing; a kernel before 5.14 counts what else the same uid of the host runs too";
+
+/// The layer that concerns only who writes files.
+const DISK_QUOTA: &str = "disk_quota";
 
 /// What the operator grants a module. Granting what it did not declare grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +56,10 @@ pub struct Overrides {
     pub storage_bytes: Option<u64>,
     /// Keys in its database.
     pub storage_keys: Option<u64>,
+    /// Bytes of files that it writes itself.
+    pub disk_bytes: Option<u64>,
+    /// Files and directories that it makes itself.
+    pub disk_files: Option<u64>,
     /// Bytes of files that the core writes for it.
     pub file_bytes: Option<u64>,
     /// Files and directories that the core makes for it.
@@ -106,6 +115,10 @@ pub fn derive(manifest: &Manifest, decisions: &Decisions, linkage: Linkage, tabl
         subject: Subject::Module { name, version: manifest.version().to_string() },
         linkage,
         extra_namespace: None,
+        data: match &tables.module.data_without {
+            Some(without) if !granted.contains(without.needed) => &without.rule,
+            Some(_) | None => &tables.module.data,
+        },
         network: Network::None { why: why.clone() },
         interface: None,
         module_files: Vec::new(),
@@ -152,6 +165,7 @@ pub fn derive_core(needs: &CoreNeeds, linkage: Linkage, tables: &Tables) -> Prof
         subject: Subject::Core,
         linkage,
         extra_namespace,
+        data: &template.data,
         network,
         interface: interface.map(|(address, why)| InterfaceRule { address, why }),
         module_files: module_files.collect(),
@@ -171,6 +185,7 @@ struct Parts<'p> {
     subject: Subject,
     linkage: Linkage,
     extra_namespace: Option<NamespaceRule>,
+    data: &'p DirectoryRule,
     network: Network,
     interface: Option<InterfaceRule>,
     module_files: Vec<ModuleFilesRule>,
@@ -190,12 +205,14 @@ fn assemble(parts: Parts<'_>) -> Profile {
     namespaces.extend(parts.extra_namespace);
     namespaces.sort_by_key(|rule| rule.namespace);
     namespaces.dedup_by_key(|rule| rule.namespace);
-    let limits = limits(&template.limits, parts.overrides);
+    let limits = limits(&template.limits, parts.data.access, parts.overrides);
+    let weakens = |weakening: &&Weakening| weakening.layer != DISK_QUOTA || limits.disk.is_some();
+    let weakened_by = parts.weakened_by.iter().filter(weakens).cloned().collect();
     Profile {
         arguments: template.arguments.iter().map(|text| text.replace("{name}", label)).collect(),
         linkage: parts.linkage,
         namespaces,
-        data: template.data.clone(),
+        data: parts.data.clone(),
         libraries: match parts.linkage {
             Linkage::Static => Vec::new(),
             Linkage::Dynamic => template.libraries.clone(),
@@ -215,7 +232,7 @@ fn assemble(parts: Parts<'_>) -> Profile {
         granted: parts.granted,
         publishes: parts.publishes,
         withheld: parts.withheld,
-        weakened_by: parts.weakened_by.to_vec(),
+        weakened_by,
         subject: parts.subject,
     }
 }
@@ -256,12 +273,17 @@ fn with_databases(core: &Template, quotas: &[u64]) -> Limit<u64> {
     Limit { value, why: format!("{}; {}", own.why, each.why) }
 }
 
-fn limits(policy: &Limits, overrides: &Overrides) -> Limits {
+fn limits(policy: &Limits, data: Access, overrides: &Overrides) -> Limits {
+    let disk = policy.disk.as_ref().filter(|_| data == Access::ReadWrite);
     Limits {
         memory_bytes: limit(&policy.memory_bytes, overrides.memory_bytes),
         cpu_percent: limit(&policy.cpu_percent, overrides.cpu_percent),
         cpu_weight: policy.cpu_weight.clone(),
         tasks: limit(&policy.tasks, overrides.tasks),
+        disk: disk.map(|disk| DiskLimits {
+            bytes: limit(&disk.bytes, overrides.disk_bytes),
+            files: limit(&disk.files, overrides.disk_files),
+        }),
     }
 }
 

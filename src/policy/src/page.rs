@@ -165,6 +165,7 @@ fn files(layout: &mut Layout, profile: &Profile) {
     for rule in profile.directories() {
         let access = match rule.access {
             Access::ReadWrite => "read, write, create, remove, rename; nothing in it can be executed",
+            Access::Read => "read; nothing in it can be written or executed",
             Access::ReadExecute => "read and execute; nothing in it can be written",
         };
         layout.hanging(2, &rule.inside, 14, access);
@@ -225,6 +226,10 @@ fn limits(layout: &mut Layout, profile: &Profile) {
     limit(layout, "processor", &processor, &limits.cpu_percent.why);
     limit(layout, "weight", &limits.cpu_weight.value.to_string(), &limits.cpu_weight.why);
     limit(layout, "tasks", &tasks, &limits.tasks.why);
+    if let Some(disk) = &limits.disk {
+        limit(layout, "disk", &bytes(disk.bytes.value), &disk.bytes.why);
+        limit(layout, "", &format!("{} files", disk.files.value), &disk.files.why);
+    }
     for rule in &profile.rlimits {
         let (name, value) = resource(rule);
         limit(layout, name, &value, &rule.why);

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use cofferdam_manifest::{Capability, CapabilitySet, EventName, ModuleName};
 use serde::{Deserialize, Serialize};
 
-pub use limits::{CoreLimits, Limit, Limits};
+pub use limits::{CoreLimits, DiskLimits, Limit, Limits};
 pub use syscalls::{Clause, Condition, Errno, SyscallPolicy, SyscallRules, Verdict};
 
 /// Where a module finds its own data directory.
@@ -31,7 +31,7 @@ pub struct Profile {
     pub linkage: Linkage,
     /// Namespaces it gets of its own.
     pub namespaces: Vec<NamespaceRule>,
-    /// The one directory it may write.
+    /// The one directory that is its own, and the only one it may write, if it may write at all.
     pub data: DirectoryRule,
     /// Data directories of modules that the core reads and writes for them; only the core has any.
     pub module_files: Vec<ModuleFilesRule>,
@@ -43,7 +43,7 @@ pub struct Profile {
     pub interface: Option<InterfaceRule>,
     /// Its system calls.
     pub syscalls: SyscallPolicy,
-    /// What its cgroup allows.
+    /// What its cgroup and its file system allow.
     pub limits: Limits,
     /// What it may take of the core; none for the core itself.
     pub core_limits: Option<CoreLimits>,
@@ -158,6 +158,8 @@ pub struct NamespaceRule {
 pub enum Access {
     /// Read, write, create, remove, rename; never execute.
     ReadWrite,
+    /// Read; never write or execute.
+    Read,
     /// Read and execute; never write.
     ReadExecute,
 }

@@ -3,6 +3,7 @@
 
 mod checks;
 mod condition;
+mod limits;
 mod notes;
 mod seccomp;
 mod stack;

@@ -22,7 +22,8 @@ pub struct Args {
     pub module_id: Option<String>,
     /// The socket to the host: `fd:3` in the sandbox, a path in a test.
     pub socket_path: PathBuf,
-    /// The one directory the module may write to.
+    /// The one directory that is the module's own. Read-only, unless the module was granted `write_filesystem`; then it may
+    /// fill as much of the disk as its audit page says.
     pub data_dir: PathBuf,
 }
 

@@ -99,6 +99,29 @@ pub(crate) fn open_all() -> Vec<File> {
     (0..MOST).map_while(|_| File::open("/data").ok()).collect()
 }
 
+/// Writes so many bytes, into files of a mebibyte, or as many as it may.
+pub(crate) fn disk() -> Ended {
+    let step = vec![7; STEP_BYTES];
+    for number in 0..setting("BYTES")? / STEP_BYTES {
+        if let Err(error) =
+            File::create(format!("/data/fill-{number}")).and_then(|mut file| file.write_all(&step))
+        {
+            full(error);
+        }
+    }
+    full("all of it")
+}
+
+/// Makes so many empty files, or as many as it may.
+pub(crate) fn names() -> Ended {
+    for number in 0..setting("COUNT")? {
+        if let Err(error) = File::create(format!("/data/name-{number}")) {
+            full(error);
+        }
+    }
+    full("all of it")
+}
+
 /// Makes a file as long as it may be, and then a byte longer; it has a hole, so it takes no room.
 pub(crate) fn file() -> Ended {
     let longest = u64::try_from(setting("BYTES")?)?;

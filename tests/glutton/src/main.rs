@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         "tasks" => machine::tasks(),
         "descriptors" => machine::descriptors(),
         "file" => machine::file(),
+        "disk" => machine::disk(),
+        "names" => machine::names(),
         "output" => machine::output(),
         "database-bytes" => run(quotas::database_bytes()),
         "database-keys" => run(quotas::database_keys()),

@@ -5,16 +5,19 @@ mod cgroups;
 mod enter;
 mod run;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::wait::waitpid;
 use nix::unistd::{chdir, chroot};
+
+use crate::plan::MODULES;
 
 /// The serial port that reports go to; the first is the console's.
 const REPORTS: &str = "/dev/ttyS1";
@@ -75,10 +78,24 @@ fn settle() -> Result<()> {
     SYSTEM_FILES.iter().try_for_each(|(path, text)| fs::write(path, text))?;
     busybox(&["--install", "-s", "/bin"])?;
     busybox(&["ip", "link", "set", "lo", "up"])?;
+    load_modules()?;
     // Debian's own switch; kernels of others do not have it.
     let userns = Path::new("/proc/sys/kernel/unprivileged_userns_clone");
     if userns.exists() {
         fs::write(userns, "1").context("allow user namespaces to ordinary users")?;
+    }
+    Ok(())
+}
+
+/// Loads what the kernel has as modules and tests need. finit_module(2)
+fn load_modules() -> Result<()> {
+    let Ok(listed) = fs::read_dir(MODULES) else { return Ok(()) };
+    let mut modules: Vec<_> =
+        listed.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    modules.sort();
+    for module in modules {
+        let load = || anyhow::Ok(finit_module(&File::open(&module)?, c"", ModuleInitFlags::empty())?);
+        load().with_context(|| format!("load {}", module.display()))?;
     }
     Ok(())
 }

@@ -112,6 +112,7 @@ const TRIED: &[(&str, Weight, &str)] = &[
     ("state_dir_lasts", Advice, "keeping the audit log and the modules' databases"),
     ("data_dir", Needed, "the modules' own files"),
     ("data_dir_lasts", Advice, "keeping the modules' own files"),
+    ("disk_quota", Weight::Layer(Layer::DiskQuota), "limits of what modules that write files can fill"),
     ("room", Advice, "room for the audit log, and for every launch, whatever modules keep"),
 ];
 

@@ -2,6 +2,7 @@
 //! cause that was found calls for. Pure.
 
 use crate::facts::Facts;
+use crate::prerequisites::DISK_QUOTA;
 
 /// A container's own rules, which are in the way more often than the kernel's.
 const CONTAINER: &str = "this looks like a container: start it with `--cap-add SYS_ADMIN --security-opt \
@@ -62,6 +63,7 @@ fn usual(name: &str) -> &'static str {
         "landlock_network" => "boot Linux 6.7 or newer",
         "landlock_scope" => "boot Linux 6.12 or newer",
         "memory_deny_write_execute" => "boot Linux 6.3 or newer",
+        "disk_quota" => DISK_QUOTA,
         "keyring" => "raise `sysctl kernel.keys.maxkeys`, or let the user's old keyrings expire",
         "uids" => "set sandbox.uid_base to 67108864 ids that nobody has, or give that user another id",
         "descriptors" => {

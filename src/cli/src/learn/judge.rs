@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cofferdam_manifest::{Capability, Manifest};
+use cofferdam_manifest::{Capability, CapabilitySet, Manifest};
 use cofferdam_policy::Tables;
 use cofferdam_policy::profile::{Profile, SyscallRules, Verdict};
 use cofferdam_protocol::CATALOG;
@@ -86,7 +86,15 @@ pub(super) struct Calls {
     pub(super) refused: Vec<Made>,
 }
 
-pub(super) fn capabilities(seen: &Seen, manifest: &Manifest, tables: &Tables) -> Vec<CapabilityLine> {
+/// What stands among the calls of `write_filesystem`, beside those of the node API.
+const BY_ITSELF: &str = "files written by itself";
+
+pub(super) fn capabilities(
+    seen: &Seen,
+    manifest: &Manifest,
+    granted: &CapabilitySet,
+    tables: &Tables,
+) -> Vec<CapabilityLine> {
     let declared = manifest.capabilities();
     let one = |capability: &Capability| {
         let mut sum = Met::default();
@@ -96,6 +104,12 @@ pub(super) fn capabilities(seen: &Seen, manifest: &Manifest, tables: &Tables) ->
             sum.granted = sum.granted.saturating_add(met.granted);
             sum.refused = sum.refused.saturating_add(met.refused);
             calls.insert(info.name, met.granted.saturating_add(met.refused));
+        }
+        if *capability == Capability::WriteFilesystem && seen.writes > 0 {
+            // Without it the data directory is read-only, and they failed.
+            let counted = if granted.contains(*capability) { &mut sum.granted } else { &mut sum.refused };
+            *counted = counted.saturating_add(seen.writes);
+            calls.insert(BY_ITSELF, seen.writes);
         }
         if !declared.contains(*capability) && sum == Met::default() {
             return None;
@@ -183,7 +197,7 @@ mod tests {
             ]),
             ..Seen::default()
         };
-        let lines = capabilities(&seen, &manifest(), &Tables::builtin());
+        let lines = capabilities(&seen, &manifest(), manifest().capabilities(), &Tables::builtin());
         let states: Vec<_> = lines.iter().map(|line| (line.capability, line.state)).collect();
         assert_eq!(
             states,
@@ -204,12 +218,31 @@ mod tests {
         let granted = BTreeMap::from([("get_block", met(9, 0)), ("get_utxo", met(9, 0))]);
         let published = BTreeMap::from([("PaymentFailed", met(9, 0))]);
         let seen = Seen { calls: granted, published, ..Seen::default() };
-        let lines = capabilities(&seen, &manifest(), &Tables::builtin());
+        let lines = capabilities(&seen, &manifest(), manifest().capabilities(), &Tables::builtin());
         let [wanted, used, ..] = lines.as_slice() else { panic!("{lines:?}") };
         assert_eq!((wanted.capability, wanted.state), (Capability::ReadBlockchain, State::Wanted));
         assert!(wanted.risk.is_some());
         assert_eq!((used.capability, used.state), (Capability::ReadUtxo, State::Used), "the control");
         assert_eq!(events(&seen, &manifest())[0].state, State::Wanted);
+    }
+
+    #[test]
+    fn files_that_a_module_writes_itself_are_a_use_of_the_capability_or_a_wish_for_it() {
+        let text =
+            "name = \"a\"\nversion = \"1.0.0\"\nentry_point = \"a\"\ncapabilities = [\"write_filesystem\"]\n";
+        let writer = Manifest::parse("module.toml", text).unwrap();
+        let state = |writes, manifest: &Manifest, granted: &CapabilitySet| {
+            let seen = Seen { writes, ..Seen::default() };
+            let lines = capabilities(&seen, manifest, granted, &Tables::builtin());
+            let line = lines.into_iter().find(|line| line.capability == Capability::WriteFilesystem);
+            line.map(|line| (line.state, line.calls.get(BY_ITSELF).copied()))
+        };
+        let (all, nothing) = (writer.capabilities(), CapabilitySet::new());
+        assert_eq!(state(0, &writer, all), Some((State::Unused, None)));
+        assert_eq!(state(3, &writer, all), Some((State::Used, Some(3))));
+        assert_eq!(state(3, &writer, &nothing), Some((State::Withheld, Some(3))));
+        assert_eq!(state(3, &manifest(), &nothing), Some((State::Wanted, Some(3))));
+        assert_eq!(state(0, &manifest(), &nothing), None);
     }
 
     #[test]

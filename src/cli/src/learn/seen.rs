@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) refused: BTreeMap<i32, u64>,
     /// Of numbers that were not counted apart.
     pub(super) refused_others: u64,
+    /// Allowed system calls that make, change or remove files, however they ended.
+    pub(super) writes: u64,
 }
 
 /// How often something was granted and refused.
@@ -53,6 +55,7 @@ impl Seen {
             starts: number("starts")?,
             sessions: number("sessions")?,
             refused_others: number("refused_others")?,
+            writes: number("writes")?,
             ends: facts.all("end ").filter_map(|(_, end)| end.ok().map(str::to_owned)).collect(),
             ..Self::default()
         };
@@ -102,7 +105,7 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        ["watched_ms", "starts", "sessions", "refused_others"]
+        ["watched_ms", "starts", "sessions", "refused_others", "writes"]
             .iter()
             .fold(Facts::default().with("profile", Ok("00")), |facts, name| facts.with(name, Ok("2")))
     }

@@ -2,18 +2,20 @@
 //! allowed in general, not what this process meets.
 
 use std::fs;
+use std::path::Path;
 
 use cofferdam_config::CgroupRoot;
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 
-use super::{Facts, cgroup};
+use super::{Facts, cgroup, disk};
 
 /// Looks at everything. This leaves the process in namespaces of its own: it is the last that a command does with
 /// the machine.
-pub(crate) fn look(cgroup_root: &CgroupRoot) -> Facts {
+pub(crate) fn look(cgroup_root: &CgroupRoot, written: Option<&Path>) -> Facts {
     Facts {
+        disk_quota: written.map(disk::find),
         release: nix::sys::utsname::uname()
             .map(|name| name.release().to_string_lossy().into_owned())
             .unwrap_or_default(),

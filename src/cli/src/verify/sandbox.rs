@@ -24,6 +24,7 @@ pub(super) fn compare(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
     interfaces(verdict, claimed, facts);
     limits(verdict, claimed, facts);
     cgroup(verdict, claimed, facts);
+    disk(verdict, claimed, facts);
     rights(verdict, facts);
 }
 
@@ -66,6 +67,7 @@ fn mounts(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
     for rule in directories(claimed) {
         let options: &[&str] = match rule.access {
             Access::ReadWrite => &["rw", "nosuid", "nodev", "noexec"],
+            Access::Read => &["ro", "nosuid", "nodev", "noexec"],
             Access::ReadExecute => &["ro", "nosuid", "nodev"],
         };
         expected.insert(&rule.inside, options);
@@ -93,7 +95,7 @@ fn paths(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
         verdict.compare(format!("path {path}"), at(claimed, path), found);
     }
     if !seen_data {
-        verdict.compare(format!("path {}", claimed.data.inside), "write", MISSING);
+        verdict.compare(format!("path {}", claimed.data.inside), at(claimed, &claimed.data.inside), MISSING);
     }
 }
 
@@ -106,7 +108,7 @@ fn at(claimed: &Profile, path: &str) -> &'static str {
     if let Some(rule) = directories(claimed).find(|rule| below(path, &rule.inside)) {
         return match rule.access {
             Access::ReadWrite => "write",
-            Access::ReadExecute => "read",
+            Access::Read | Access::ReadExecute => "read",
         };
     }
     if directories(claimed).any(|rule| below(&rule.inside, path)) { "read" } else { NOT_THERE }
@@ -167,6 +169,22 @@ fn cgroup(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_string()));
     exactly(verdict, "cgroup ", &claims.into(), facts);
+}
+
+/// What it may fill. What the page lets be missing need not be there; if it is, it has these limits.
+fn disk(verdict: &mut Verdict, claimed: &Profile, facts: &Facts) {
+    /// The kernel keeps whole units of 1024 bytes, and the launcher rounds down.
+    const BLOCK_BYTES: u64 = 1024;
+    let may_be_missing = claimed.weakened_by.iter().any(|weakening| weakening.layer == "disk_quota");
+    if may_be_missing && facts.all("disk ").next().is_none() {
+        return;
+    }
+    let claims = claimed.limits.disk.iter().flat_map(|disk| {
+        let bytes = disk.bytes.value / BLOCK_BYTES * BLOCK_BYTES;
+        [("bytes", bytes), ("files", disk.files.value)]
+    });
+    let claims = claims.map(|(name, value)| (name.to_owned(), value.to_string())).collect();
+    exactly(verdict, "disk ", &claims, facts);
 }
 
 /// The names of proc_pid_limits(5).

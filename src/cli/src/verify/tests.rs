@@ -1,12 +1,18 @@
 use super::*;
 use cofferdam_manifest::Manifest;
-use cofferdam_policy::profile::{Errno, Linkage, Verdict as Decision};
+use cofferdam_policy::profile::{Access, Errno, Limits, Linkage, Verdict as Decision};
 use cofferdam_policy::{Decisions, Tables, derive};
 
+/// The page of a module that may write files.
 fn page() -> Profile {
-    let text = "name = \"m\"\nversion = \"1.0.0\"\nentry_point = \"m\"\n";
-    let manifest = Manifest::parse("module.toml", text).unwrap();
-    derive(&manifest, &Decisions::default(), Linkage::Static, &Tables::builtin())
+    page_of("\"write_filesystem\"", &Decisions::default())
+}
+
+fn page_of(capabilities: &str, decisions: &Decisions) -> Profile {
+    let text =
+        format!("name = \"m\"\nversion = \"1.0.0\"\nentry_point = \"m\"\ncapabilities = [{capabilities}]\n");
+    let manifest = Manifest::parse("module.toml", &text).unwrap();
+    derive(&manifest, decisions, Linkage::Static, &Tables::builtin())
 }
 
 /// What a launcher finds that enforces exactly this profile.
@@ -51,11 +57,20 @@ fn honest(profile: &Profile) -> Facts {
     for name in ["CapInh", "CapPrm", "CapEff", "CapBnd"] {
         facts = facts.with(&format!("status {name}"), Ok(none));
     }
+    if let Some(disk) = &limits.disk {
+        facts = facts
+            .with("disk bytes", Ok(&disk.bytes.value.to_string()))
+            .with("disk files", Ok(&disk.files.value.to_string()));
+    }
+    let (mount, path) = match profile.data.access {
+        Access::ReadWrite => ("rw,nosuid,nodev,noexec", "write"),
+        Access::Read | Access::ReadExecute => ("ro,nosuid,nodev,noexec", "read"),
+    };
     facts
         .with("mount /", Ok("ro,nosuid,nodev,noexec,relatime"))
-        .with("mount /data", Ok("rw,nosuid,nodev,noexec"))
+        .with("mount /data", Ok(mount))
         .with("path /", Ok("read"))
-        .with("path /data", Ok("write"))
+        .with("path /data", Ok(path))
         .with("interface lo", Ok("there"))
 }
 
@@ -183,6 +198,8 @@ fn whatever_is_other_than_on_the_page_is_found() {
         ("mount /", "rw,nosuid,nodev,noexec"),
         ("path /", "write"),
         ("path /data", "write execute"),
+        ("disk bytes", "0"),
+        ("disk files", "10001"),
         ("namespace net", "the launcher's"),
         ("limit Max open files", "99999999 99999999"),
         ("limit Max open files", "unlimited unlimited"),
@@ -192,6 +209,32 @@ fn whatever_is_other_than_on_the_page_is_found() {
     ] {
         assert_eq!(differing(name, Ok(found)), [name], "{found}");
     }
+}
+
+#[test]
+fn a_module_that_may_write_no_file_and_can_is_found() {
+    let page = page_of("", &Decisions::default());
+    let differing = |name: &str, found: &str| {
+        let verdict = judge(&page, &honest(&page).with(name, Ok(found)));
+        verdict.differences.into_iter().map(|difference| difference.what).collect::<Vec<_>>()
+    };
+    assert_eq!(differing("path /data", "read"), Vec::<String>::new(), "the control");
+    assert_eq!(differing("path /data", "write"), ["path /data"]);
+    assert_eq!(differing("mount /data", "rw,nosuid,nodev,noexec"), ["mount /data"]);
+    assert_eq!(differing("disk bytes", "1024"), ["disk bytes"]);
+}
+
+#[test]
+fn a_quota_that_is_not_there_is_found_unless_the_page_lets_it_be_missing() {
+    let without = |decisions: &Decisions| {
+        let page = page_of("\"write_filesystem\"", decisions);
+        let unlimited = Profile { limits: Limits { disk: None, ..page.limits.clone() }, ..page.clone() };
+        let verdict = judge(&page, &honest(&unlimited));
+        verdict.differences.into_iter().map(|difference| difference.what).collect::<Vec<_>>()
+    };
+    assert_eq!(without(&Decisions::default()), ["disk bytes", "disk files"]);
+    let weakened_by = vec![Tables::builtin().weakening("disk_quota").unwrap()];
+    assert_eq!(without(&Decisions { weakened_by, ..Decisions::default() }), Vec::<String>::new());
 }
 
 #[test]

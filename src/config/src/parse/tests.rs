@@ -36,6 +36,8 @@ descriptors = 256
 calls_per_second = 10
 storage_bytes = 11
 storage_keys = 12
+disk_bytes = 1048576
+disk_files = 15
 file_bytes = 13
 file_count = 14
 [signatures]
@@ -206,6 +208,8 @@ fn every_key_is_read() {
             calls_per_second: Some(10),
             storage_bytes: Some(11),
             storage_keys: Some(12),
+            disk_bytes: Some(1_048_576),
+            disk_files: Some(15),
             file_bytes: Some(13),
             file_count: Some(14),
         }

@@ -30,6 +30,7 @@ pub(super) fn tried(host: &CgroupHost) -> Found {
         cpu_percent: Limit { value: 50, why: why() },
         cpu_weight: Limit { value: 100, why: why() },
         tasks: Limit { value: 8, why: why() },
+        disk: None,
     };
     let cgroup = Cgroup::create(host, "trial", &limits).map_err(|error| error.to_string())?;
     let version = cgroup.version();

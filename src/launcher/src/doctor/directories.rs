@@ -11,9 +11,10 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{Gid, Uid, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, geteuid, setresgid, setresuid};
 
 use super::trial::{Found, named};
+use crate::disk;
 
 /// Where `path` lies now, or would lie: the directory itself, or the nearest above it that exists.
 fn existing(path: &Path) -> PathBuf {
@@ -77,6 +78,21 @@ pub(super) fn room(state_dir: &Path, data_dir: &Path, promised: u64) -> Found {
         return Ok(format!("{shared}; by their quotas modules may take {promised_mib} MiB of it"));
     }
     Err(format!("{shared}, of which modules may take {promised_mib} MiB by their quotas"))
+}
+
+/// Whether what `writers` may write can be limited.
+pub(super) fn quotas(data_dir: &Path, writers: &[String]) -> Found {
+    if writers.is_empty() {
+        return Ok("not needed: no module that is installed may write files".to_owned());
+    }
+    let directory = existing(data_dir);
+    let shown = place(data_dir, &directory);
+    let opened = File::open(&directory).map_err(|error| format!("{shown}: {error}"))?;
+    if !geteuid().is_root() {
+        return Err("a user's modules all run under that user's uid, and quotas are root's to set".to_owned());
+    }
+    disk::enforced(&opened.into()).map_err(|why| format!("{shown}: {why}"))?;
+    Ok(format!("{shown}: users are held to quotas; needed by {}", writers.join(", ")))
 }
 
 const RAMFS_MAGIC: i64 = 0x8584_58f6;

@@ -55,32 +55,50 @@ pub(crate) struct Fact {
 /// When the config is wrong, or the tool cannot be started.
 pub fn doctor(options: &DoctorOptions) -> Result<Infallible, Error> {
     close_on_exec_all()?;
-    let (config, promised) = config(options)?;
+    let (config, needs) = config(options)?;
     let mut facts = settings::read();
-    facts.extend(in_children(&config, promised));
+    facts.extend(in_children(&config, &needs));
     facts.extend(settled(&config.sandbox, &options.tool));
     let lines: Vec<String> = facts.iter().map(report::line).collect();
     hand_over(&options.tool, &options.arguments, &lines)
 }
 
-/// The config, and how many bytes modules may keep by it.
-fn config(options: &DoctorOptions) -> Result<(Config, u64), Error> {
+/// What the installed modules need of the disk.
+#[derive(Debug, Default)]
+struct Needs {
+    /// How many bytes they may keep by their quotas.
+    promised: u64,
+    /// Those that may write files themselves.
+    writers: Vec<String>,
+}
+
+/// The config, and what modules need by it.
+fn config(options: &DoctorOptions) -> Result<(Config, Needs), Error> {
     let Some(path) = &options.config else {
         let base = std::env::current_dir().map_err(crate::error::file("find", "the current folder", ""))?;
         let usual = Config::default().resolve_paths(&base);
-        return usual.map(|config| (config, 0)).map_err(|error| Error::Document(error.to_string()));
+        return usual
+            .map(|config| (config, Needs::default()))
+            .map_err(|error| Error::Document(error.to_string()));
     };
     let installation = Installation::read(path).map_err(|error| Error::Document(error.to_string()))?;
-    let promised = installation.modules.values().map(|installed| {
-        let profile = installation.profile(installed, Linkage::Static, &Tables::builtin());
-        let limits = profile.core_limits.as_ref();
-        limits.map_or(0, |limits| limits.storage_bytes.value.saturating_add(limits.file_bytes.value))
-    });
-    let promised = promised.fold(0, u64::saturating_add);
-    Ok((installation.config, promised))
+    let tables = Tables::builtin();
+    let mut needs = Needs::default();
+    for installed in installation.modules.values() {
+        let profile = installation.profile(installed, Linkage::Static, &tables);
+        let of_core = profile.core_limits.as_ref();
+        let kept =
+            of_core.map_or(0, |limits| limits.storage_bytes.value.saturating_add(limits.file_bytes.value));
+        let written = profile.limits.disk.as_ref().map_or(0, |disk| disk.bytes.value);
+        needs.promised = needs.promised.saturating_add(kept).saturating_add(written);
+        if profile.limits.disk.is_some() {
+            needs.writers.push(profile.subject.label().to_owned());
+        }
+    }
+    Ok((installation.config, needs))
 }
 
-fn in_children(config: &Config, promised: u64) -> Vec<Fact> {
+fn in_children(config: &Config, needs: &Needs) -> Vec<Fact> {
     let mut facts: Vec<Fact> = Vec::new();
     let mut tried = |name: &str, trial: &dyn Fn() -> Found| {
         facts.push(Fact { name: name.to_owned(), found: in_child(trial) });
@@ -95,7 +113,8 @@ fn in_children(config: &Config, promised: u64) -> Vec<Fact> {
         tried(name, &|| directories::usable(path));
         tried(&format!("{name}_lasts"), &|| directories::lasts(path));
     }
-    tried("room", &|| directories::room(&config.state_dir, &config.modules.data_dir, promised));
+    tried("disk_quota", &|| directories::quotas(&config.modules.data_dir, &needs.writers));
+    tried("room", &|| directories::room(&config.state_dir, &config.modules.data_dir, needs.promised));
     facts
 }
 

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_installation::Installation;
 use cofferdam_manifest::ModuleName;
 use cofferdam_policy::Tables;
+use cofferdam_policy::profile::Profile;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{dup, dup2_stderr};
@@ -26,7 +27,7 @@ use nix::unistd::{dup, dup2_stderr};
 use crate::doctor::{Fact, hand_over, line};
 use crate::error::{Error, file, system};
 use crate::host::close_on_exec_all;
-use crate::identity::assign_apart;
+use crate::identity::{assign_apart, make_directory};
 use crate::program::Program;
 use crate::run::{open_program, settle};
 use crate::sweeper::Sweeper;
@@ -78,18 +79,47 @@ fn facts(options: &ExamineOptions, folder: &Path) -> Result<Vec<Fact>, Error> {
     fs::write(&lock, "").map_err(file("create", &lock, ""))?;
     // If this process is killed, its cgroups go all the same.
     let _sweeper = Sweeper::start(launcher.cgroup_directories(), lock)?;
-    let home = assign_apart(launcher.host(), installation.config.sandbox.uid_base, &folder.join("data"))?;
     let profile = installation.profile(installed, linkage, &Tables::builtin());
+    let data = Data::of(&profile, &installation, folder)?;
+    let home = assign_apart(launcher.host(), installation.config.sandbox.uid_base, data.path())?;
     let probe = Program::open(&options.tool.with_file_name(PROBE), PROBE)?;
     let loaded = launcher.load(profile, probe, home)?;
     let tasks = launcher.task_limit();
     let mut session = Session::new(launcher, loaded);
-    let mut facts = session.with_running(outside::look)?;
+    // Once it has answered it runs: execve lets the launcher go on before it closes what is to be closed (fs/exec.c,
+    // begin_new_exec: exec_mmap before do_close_on_exec), and descriptors of the child would be seen.
+    let mut facts = calls::paths(&mut session)?;
+    facts.extend(session.with_running(outside::look)?);
     facts.push(Fact { name: "task limit".to_owned(), found: Ok(tasks.to_owned()) });
-    facts.extend(calls::paths(&mut session)?);
     facts.extend(calls::every(&mut session)?);
     session.end()?;
     Ok(facts)
+}
+
+/// The probe's data directory. Where a quota limits it, it lies on the file system of the module's.
+enum Data {
+    /// It goes with the folder that it is in.
+    InFolder(PathBuf),
+    /// It is removed at the end.
+    BesideModules(Folder),
+}
+
+impl Data {
+    fn of(profile: &Profile, installation: &Installation, folder: &Path) -> Result<Self, Error> {
+        if profile.limits.disk.is_none() {
+            return Ok(Self::InFolder(folder.join("data")));
+        }
+        let data_dir = &installation.config.modules.data_dir;
+        make_directory(data_dir, 0o711)?;
+        Folder::below(data_dir).map(Self::BesideModules)
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::InFolder(path) => path,
+            Self::BesideModules(folder) => folder.path(),
+        }
+    }
 }
 
 /// A folder of this run's own, removed at its end. It is made new, so nobody else has put anything into it.
@@ -101,7 +131,12 @@ impl Folder {
     }
 
     pub(crate) fn new() -> Result<Self, Error> {
-        let path = std::env::temp_dir().join(format!("cofferdam-examine-{}", std::process::id()));
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// No module's name begins with a point.
+    fn below(parent: &Path) -> Result<Self, Error> {
+        let path = parent.join(format!(".cofferdam-examine-{}", std::process::id()));
         // 0711: the probe's own directory below it is for another uid.
         fs::DirBuilder::new().mode(0o711).create(&path).map_err(file(
             "create",

@@ -9,13 +9,14 @@ use nix::unistd::Pid;
 
 use crate::doctor::Fact;
 use crate::host::proc_of;
+use crate::start::Loaded;
 use crate::supervisor::subject::Subject;
 
 /// Lines of /proc/PID/status that say what rights a process has.
 const STATUS: [&str; 8] = ["Uid", "Gid", "NoNewPrivs", "Seccomp", "CapInh", "CapPrm", "CapEff", "CapBnd"];
 
 /// Everything that can be seen. What cannot be read is told as that: it is a difference too.
-pub(super) fn look(subject: &Subject, pid: Pid) -> Vec<Fact> {
+pub(super) fn look(loaded: &Loaded, subject: &Subject, pid: Pid) -> Vec<Fact> {
     let proc = proc_of(pid);
     let mut facts = descriptors(&proc);
     facts.extend(mounts(&proc));
@@ -24,6 +25,7 @@ pub(super) fn look(subject: &Subject, pid: Pid) -> Vec<Fact> {
     facts.extend(limits(&proc));
     facts.extend(status(&proc));
     facts.extend(cgroup(subject));
+    facts.extend(disk(loaded));
     facts
 }
 
@@ -116,6 +118,17 @@ fn status(proc: &str) -> Vec<Fact> {
         Fact { name: format!("status {name}"), found: words.ok_or_else(|| "no such line".to_owned()) }
     };
     STATUS.iter().map(|name| one(name)).collect()
+}
+
+/// What the kernel has as the quota of its uid, if the launcher has set one.
+fn disk(loaded: &Loaded) -> Vec<Fact> {
+    let (bytes, files) = match loaded.disk_in_force() {
+        None => return Vec::new(),
+        Some(Ok(limits)) => limits,
+        Some(Err(why)) => return unreadable("disk limits", why),
+    };
+    let fact = |name: &str, value: u64| Fact { name: format!("disk {name}"), found: Ok(value.to_string()) };
+    vec![fact("bytes", bytes), fact("files", files)]
 }
 
 /// What the kernel has as the limits of its cgroup, if it is in one of its own.

@@ -58,9 +58,12 @@ impl Session {
     }
 
     /// Looks at the probe while it waits for a request.
-    pub(super) fn with_running<T>(&mut self, look: impl FnOnce(&Subject, Pid) -> T) -> Result<T, Error> {
+    pub(super) fn with_running<T>(
+        &mut self,
+        look: impl FnOnce(&Loaded, &Subject, Pid) -> T,
+    ) -> Result<T, Error> {
         let running = self.start()?;
-        let seen = look(&running.subject, running.pid);
+        let seen = look(&self.loaded, &running.subject, running.pid);
         self.running = Some(running);
         Ok(seen)
     }

@@ -1,8 +1,10 @@
 //! A start in one line, for the operator.
 
-use cofferdam_policy::profile::{Profile, SyscallRules, Verdict};
+use cofferdam_config::Layer;
+use cofferdam_policy::profile::{Access, Profile, SyscallRules, Verdict};
 
 use crate::child::Watching;
+use crate::disk::DiskQuota;
 use crate::host::Enforced;
 use crate::landlock;
 
@@ -31,6 +33,9 @@ impl Launcher {
         if self.cgroups.is_some() {
             layers.push("cgroup".to_owned());
         }
+        if loaded.disk() == DiskQuota::InForce {
+            layers.push(Layer::DiskQuota.to_string());
+        }
         layers
     }
 
@@ -43,9 +48,10 @@ impl Launcher {
         }
     }
 
-    /// The layers that this host does not have.
-    pub(crate) fn layers_missing(&self) -> Vec<String> {
-        self.layers.missing().map(|layer| layer.as_str().to_owned()).collect()
+    /// The layers that a subject does not have here.
+    pub(crate) fn layers_missing(&self, loaded: &Loaded) -> Vec<String> {
+        let of_file_system = (loaded.disk() == DiskQuota::Missing).then_some(Layer::DiskQuota);
+        self.layers.missing().chain(of_file_system).map(|layer| layer.as_str().to_owned()).collect()
     }
 
     /// A running subject's confinement in one line, for the operator.
@@ -69,9 +75,19 @@ impl Launcher {
             ),
             None => "NO cgroup".to_owned(),
         };
+        let files = match (&limits.disk, loaded.disk()) {
+            (Some(disk), DiskQuota::InForce) => {
+                format!("; disk {} MiB, {} files", disk.bytes.value / (1024 * 1024), disk.files.value)
+            }
+            (_, DiskQuota::Missing) => "; NO disk quota".to_owned(),
+            (_, DiskQuota::InForce | DiskQuota::NotNeeded) => match profile.data.access {
+                Access::ReadWrite => String::new(),
+                Access::Read | Access::ReadExecute => "; writes no files".to_owned(),
+            },
+        };
         let hash = loaded.program.hash.to_string();
         format!(
-            "pid {}, uid {}, namespaces {}; {landlock}; seccomp {allowed} calls{}; {cgroup}; sha256 {}",
+            "pid {}, uid {}, namespaces {}; {landlock}; seccomp {allowed} calls{}; {cgroup}{files}; sha256 {}",
             running.pid,
             loaded.outside.uid,
             namespaces.join(" "),

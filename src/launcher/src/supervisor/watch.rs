@@ -102,6 +102,7 @@ impl Watch {
             fact("starts", self.starts),
             fact("sessions", self.earlier.sessions),
             fact("refused_others", self.seen.refused_others()),
+            fact("writes", self.seen.writes()),
         ];
         facts.extend((0..).zip(&self.ends).map(|(number, end): (u32, _)| fact(format!("end {number}"), end)));
         for (kind, names) in [("call", &self.earlier.calls), ("published", &self.earlier.published)] {

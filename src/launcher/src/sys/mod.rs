@@ -12,4 +12,5 @@ pub(crate) mod image;
 pub(crate) mod inside;
 pub(crate) mod notify;
 pub(crate) mod parent;
+pub(crate) mod quota;
 pub(crate) mod trial;

@@ -171,8 +171,22 @@ fn linkage() -> impl Strategy<Value = Linkage> {
 }
 
 /// The profile without what the capabilities change.
+/// Those that no capability decides: all but whether it writes in its own directory.
 fn walls(profile: &Profile) -> Profile {
-    Profile { granted: CapabilitySet::new(), withheld: CapabilitySet::new(), ..profile.clone() }
+    Profile {
+        granted: CapabilitySet::new(),
+        withheld: CapabilitySet::new(),
+        data: TABLES.module.data.clone(),
+        limits: Limits { disk: None, ..profile.limits.clone() },
+        ..profile.clone()
+    }
+}
+
+/// It writes if and only if it was granted that, and then within limits.
+fn writes_as_granted(profile: &Profile) -> bool {
+    let granted = profile.granted.contains(Capability::WriteFilesystem);
+    profile.data.access == if granted { Access::ReadWrite } else { Access::Read }
+        && profile.limits.disk.is_some() == granted
 }
 
 proptest! {
@@ -189,6 +203,7 @@ proptest! {
         let large = derive(&manifest(&more), &decisions, linkage, &TABLES);
         prop_assert!(small.granted.is_subset(&large.granted));
         prop_assert_eq!(walls(&small), walls(&large));
+        prop_assert!(writes_as_granted(&small) && writes_as_granted(&large));
         prop_assert!(small.granted.is_subset(&fewer) && small.withheld.is_subset(&fewer));
         prop_assert_eq!(small.granted.len() + small.withheld.len(), fewer.len());
     }
@@ -205,6 +220,7 @@ proptest! {
         let (small, large) = (derived(small), derived(large));
         prop_assert!(small.granted.is_subset(&large.granted));
         prop_assert_eq!(walls(&small), walls(&large));
+        prop_assert!(writes_as_granted(&small) && writes_as_granted(&large));
     }
 
     #[test]
@@ -224,6 +240,20 @@ proptest! {
         prop_assert!(fixed != Verdict::Allow || dynamic == Verdict::Allow);
         prop_assert!(fixed != Verdict::Kill || dynamic == Verdict::Kill);
     }
+}
+
+#[test]
+fn that_quotas_may_be_missing_weakens_only_who_writes_files() {
+    let weakened_by = ["cgroup", "disk_quota"].map(|layer| TABLES.weakening(layer).unwrap()).to_vec();
+    let decisions = Decisions { weakened_by: weakened_by.clone(), ..Decisions::default() };
+    let layers = |capabilities: CapabilitySet| {
+        let profile = derive(&manifest(&capabilities), &decisions, Linkage::Static, &TABLES);
+        profile.weakened_by.into_iter().map(|weakening| weakening.layer).collect::<Vec<_>>()
+    };
+    assert_eq!(layers([Capability::WriteFilesystem].into_iter().collect()), ["cgroup", "disk_quota"]);
+    assert_eq!(layers([Capability::ReadFilesystem].into_iter().collect()), ["cgroup"]);
+    let core = derive_core(&CoreNeeds { weakened_by, ..CoreNeeds::default() }, Linkage::Static, &TABLES);
+    assert_eq!(core.weakened_by.len(), 1);
 }
 
 #[test]

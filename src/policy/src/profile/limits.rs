@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the cgroup allows. Every field is enforced or the start is refused.
+/// What the cgroup and the file system allow. Every field is enforced or the start is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -14,6 +14,19 @@ pub struct Limits {
     pub cpu_weight: Limit<u32>,
     /// Threads and processes.
     pub tasks: Limit<u32>,
+    /// What it may fill with files of its own; `None` for who may write none, and for the core.
+    pub disk: Option<DiskLimits>,
+}
+
+/// What a program may have on the file system of its data directory, as far as it makes it itself. The kernel holds it
+/// to them by the quota of its uid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskLimits {
+    /// Bytes, in whole blocks of the file system.
+    pub bytes: Limit<u64>,
+    /// Files and directories.
+    pub files: Limit<u64>,
 }
 
 /// How much of the core a module may take.

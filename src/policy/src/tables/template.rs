@@ -2,11 +2,13 @@
 //! system calls.
 
 use super::checks::{named, once, why};
+use super::limits::{RawCoreLimits, RawLimits, core_limits, limit, limits, mebibytes};
 use crate::profile::{
     Access, CoreLimits, Descriptor, DescriptorRule, DirectoryRule, EnvironmentRule, Limit, Limits, Namespace,
     NamespaceRule, Resource, RlimitRule,
 };
 use cofferdam_document::{DocumentError, Source, Spanned};
+use cofferdam_manifest::Capability;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -15,6 +17,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Template {
     pub(crate) namespaces: Vec<NamespaceRule>,
     pub(crate) data: DirectoryRule,
+    /// What it may do there without a capability; `None`: it needs none.
+    pub(crate) data_without: Option<DataWithout>,
     pub(crate) libraries: Vec<DirectoryRule>,
     /// Where the data directories of modules are; `None`: not inside.
     pub(crate) module_files: Option<DirectoryRule>,
@@ -35,6 +39,13 @@ pub(crate) struct Template {
     pub(crate) arguments: Vec<String>,
 }
 
+/// A data directory without the capability that writing in it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataWithout {
+    pub(crate) needed: Capability,
+    pub(crate) rule: DirectoryRule,
+}
+
 /// What the policy lets the subject reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -46,7 +57,7 @@ pub(crate) enum Reach {
 #[serde(deny_unknown_fields)]
 struct Raw {
     namespace: Vec<RawNamespace>,
-    data: RawDirectory,
+    data: RawData,
     library: Vec<RawDirectory>,
     module_files: Option<RawDirectory>,
     network: RawNetwork,
@@ -75,40 +86,23 @@ struct RawDirectory {
     why: Spanned<String>,
 }
 
+/// A [`RawDirectory`] that may be written with a capability only.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawData {
+    inside: Spanned<String>,
+    access: Spanned<String>,
+    needs: Option<Spanned<String>>,
+    why: Spanned<String>,
+    without: Option<Spanned<String>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawNetwork {
     reach: Spanned<String>,
     why: Spanned<String>,
     without_ports: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimits {
-    memory_mib: RawLimit,
-    memory_mib_per_database: Option<RawLimit>,
-    cpu_percent: RawLimit,
-    cpu_weight: RawLimit,
-    tasks: RawLimit,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCoreLimits {
-    calls_per_second: RawLimit,
-    call_burst: RawLimit,
-    storage_mib: RawLimit,
-    storage_keys: RawLimit,
-    file_mib: RawLimit,
-    file_count: RawLimit,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimit {
-    value: Spanned<u32>,
-    why: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -158,9 +152,11 @@ struct RawArguments {
 pub(crate) fn parse(source: Source<'_>) -> Result<Template, DocumentError> {
     let raw: Raw = source.read()?;
     why(source, "arguments.why", &raw.arguments.why)?;
+    let (data, data_without) = data(source, raw.data)?;
     Ok(Template {
         namespaces: namespaces(source, &raw.namespace)?,
-        data: directory(source, "data", &raw.data, Access::ReadWrite)?,
+        data,
+        data_without,
         libraries: libraries(source, &raw.library)?,
         module_files: raw
             .module_files
@@ -213,6 +209,7 @@ fn directory(
 ) -> Result<DirectoryRule, DocumentError> {
     let name = match access {
         Access::ReadWrite => "read_write",
+        Access::Read => "read",
         Access::ReadExecute => "read_execute",
     };
     let inside = raw.inside.get_ref();
@@ -228,6 +225,28 @@ fn directory(
     })
 }
 
+fn data(source: Source<'_>, raw: RawData) -> Result<(DirectoryRule, Option<DataWithout>), DocumentError> {
+    let RawData { inside, access, needs, why: reason, without } = raw;
+    let needs_at = needs.as_ref().map_or_else(|| inside.span(), Spanned::span);
+    let directory = RawDirectory { inside, access, why: reason };
+    let rule = self::directory(source, "data", &directory, Access::ReadWrite)?;
+    match (needs, without) {
+        (None, None) => Ok((rule, None)),
+        (Some(needs), Some(without)) => {
+            let names: Vec<_> =
+                Capability::ALL.iter().map(|capability| (capability.as_str(), *capability)).collect();
+            let needed = named(source, "data.needs", &needs, &names)?;
+            let why = why(source, "data.without", &without)?;
+            let rest = DirectoryRule { inside: rule.inside.clone(), access: Access::Read, why };
+            Ok((rule, Some(DataWithout { needed, rule: rest })))
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            let problem = "`needs` and `without` belong together";
+            Err(source.error(needs_at, "data.needs", problem, "write both or neither"))
+        }
+    }
+}
+
 fn reach(source: Source<'_>, raw: &RawNetwork) -> Result<Reach, DocumentError> {
     let node = named(source, "network.reach", &raw.reach, &[("none", false), ("node", true)])?;
     let reason = why(source, "network.why", &raw.why)?;
@@ -241,44 +260,6 @@ fn reach(source: Source<'_>, raw: &RawNetwork) -> Result<Reach, DocumentError> {
             Err(source.error(raw.reach.span(), "network.reach", problem, "write both or neither"))
         }
     }
-}
-
-fn limit(source: Source<'_>, key: &str, raw: &RawLimit) -> Result<Limit<u32>, DocumentError> {
-    let value = source.in_range(key, &raw.value, 1..=u32::MAX, "a limit of 0 starts nothing")?;
-    Ok(Limit { value, why: why(source, key, &raw.why)? })
-}
-
-/// A weight as cgroup v2 takes it. Documentation/admin-guide/cgroup-v2, Weights
-fn weight(source: Source<'_>, key: &str, raw: &RawLimit) -> Result<Limit<u32>, DocumentError> {
-    let value = source.in_range(key, &raw.value, 1..=10_000, "the kernel takes no other weight")?;
-    Ok(Limit { value, why: why(source, key, &raw.why)? })
-}
-
-/// A limit that the file gives in MiB.
-fn mebibytes(limit: Limit<u32>) -> Limit<u64> {
-    Limit { value: u64::from(limit.value) << 20, why: limit.why }
-}
-
-fn limits(source: Source<'_>, raw: &RawLimits) -> Result<Limits, DocumentError> {
-    Ok(Limits {
-        memory_bytes: mebibytes(limit(source, "limits.memory_mib", &raw.memory_mib)?),
-        cpu_percent: limit(source, "limits.cpu_percent", &raw.cpu_percent)?,
-        cpu_weight: weight(source, "limits.cpu_weight", &raw.cpu_weight)?,
-        tasks: limit(source, "limits.tasks", &raw.tasks)?,
-    })
-}
-
-fn core_limits(source: Source<'_>, raw: &RawCoreLimits) -> Result<CoreLimits, DocumentError> {
-    let limit = |name: &str, raw: &RawLimit| limit(source, &format!("core_limits.{name}"), raw);
-    let count = |limit: Limit<u32>| Limit { value: u64::from(limit.value), why: limit.why };
-    Ok(CoreLimits {
-        calls_per_second: limit("calls_per_second", &raw.calls_per_second)?,
-        call_burst: limit("call_burst", &raw.call_burst)?,
-        storage_bytes: mebibytes(limit("storage_mib", &raw.storage_mib)?),
-        storage_keys: count(limit("storage_keys", &raw.storage_keys)?),
-        file_bytes: mebibytes(limit("file_mib", &raw.file_mib)?),
-        file_count: count(limit("file_count", &raw.file_count)?),
-    })
 }
 
 fn rlimits(source: Source<'_>, raw: &[RawRlimit]) -> Result<Vec<RlimitRule>, DocumentError> {

@@ -295,7 +295,14 @@ fn a_layer_that_is_not_listed_cannot_be_waived() {
     let layers: Vec<&str> = tables.waivable_layers().collect();
     assert_eq!(
         layers,
-        ["cgroup", "landlock", "landlock_network", "landlock_scope", "memory_deny_write_execute"]
+        [
+            "cgroup",
+            "disk_quota",
+            "landlock",
+            "landlock_network",
+            "landlock_scope",
+            "memory_deny_write_execute"
+        ]
     );
 }
 

@@ -39,13 +39,15 @@ mod session;
 mod state;
 mod storage;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cofferdam_manifest::Manifest;
+use cofferdam_manifest::{Capability, Manifest};
 use cofferdam_protocol::metrics::{Sample, SampleValue};
 use cofferdam_protocol::{ApiError, Call, EventPayload, EventType, LogLevel, ModuleFault};
 use tokio::net::{UnixListener, UnixStream};
@@ -178,11 +180,13 @@ impl TestHost {
         path
     }
 
-    /// A directory of this test, for a module that wants one of its own; deleted with the host.
+    /// A directory of this test, as the module's data directory; deleted with the host. Without `write_filesystem` nobody
+    /// may write in it, as in the sandbox; here root can all the same.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         let path = self.shared.directory.path().join("data");
-        std::fs::create_dir_all(&path).expect("a data directory");
+        let mode = if self.state().granted.contains(Capability::WriteFilesystem) { 0o700 } else { 0o500 };
+        DirBuilder::new().recursive(true).mode(mode).create(&path).expect("a data directory");
         path
     }
 

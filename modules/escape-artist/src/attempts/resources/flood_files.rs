@@ -1,5 +1,5 @@
-//! Files without number. No layer answers but the disk that the operator gave the data directory: what it holds there
-//! is its own.
+//! Files without number. What it holds in its own directory is its own, within a quota of far more files than this; that
+//! the quota holds is measured in tests/disk_quota.rs, on a file system that has quotas.
 
 use std::fs;
 use std::fs::File;
