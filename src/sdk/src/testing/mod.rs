@@ -47,7 +47,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cofferdam_manifest::{Capability, Manifest};
+use cofferdam_manifest::Manifest;
 use cofferdam_protocol::metrics::{Sample, SampleValue};
 use cofferdam_protocol::{ApiError, Call, EventPayload, EventType, LogLevel, ModuleFault};
 use tokio::net::{UnixListener, UnixStream};
