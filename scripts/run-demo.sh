@@ -106,7 +106,7 @@ report=$("$cofferdam" check --config "$demo/cofferdam.toml") || {
     case $layer in
       # Few file systems are mounted with quotas, and two modules of the demo write files.
       disk_quota)
-        echo "NOTE: $demo lies on a file system without user quotas, or you are not root, so nothing limits what"
+        echo "NOTE: $demo lies on a file system without project quotas, or you are not root, so nothing limits what"
         echo "block-watch and escape-artist may fill. This demo allows that: allow_missing = [\"disk_quota\"]." ;;
       # Only a user has no cgroup tree of its own.
       cgroup)

@@ -17,19 +17,21 @@ use rig::{As, Plan, Rig};
 const MEBIBYTE: u64 = 1024 * 1024;
 const DISK_BYTES: u64 = 16 * MEBIBYTE;
 const DISK_FILES: u64 = 60;
+/// The first that a module gets: src/config/src/sandbox.rs.
+const UID: u32 = 1_879_048_192 + 65_536;
 const LIMITS: &str = "disk_bytes = 16777216\ndisk_files = 60\n";
 
-/// An ext4 that counts what users have, at the place of the modules' data directories. Unmounted when dropped.
+/// An ext4 that counts what projects have, at the place of the modules' data directories. Unmounted when dropped.
 struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Only with the option `usrquota` it limits them too.
+    /// Only with the option `prjquota` it limits them too.
     fn at(path: &Path, option: &str) -> Self {
         let image = path.with_extension("ext4");
         fs::create_dir(path).unwrap();
         fs::File::create(&image).unwrap().set_len(128 * MEBIBYTE).unwrap();
         let made = Command::new("mke2fs")
-            .args(["-q", "-F", "-t", "ext4", "-O", "quota", "-E", "quotatype=usrquota"])
+            .args(["-q", "-F", "-t", "ext4", "-O", "quota,project", "-E", "quotatype=prjquota"])
             .arg(&image)
             .status();
         assert!(made.expect("there is mke2fs").success());
@@ -56,7 +58,7 @@ impl Drop for Mounted {
 fn glutton(act: &str, setting: &str) -> (Mounted, Rig) {
     let plan = Plan::new(As::Root).glutton("glutton", act, setting).with_quotas();
     let plan = plan.config(&format!("[modules.limits.glutton]\n{LIMITS}"));
-    (Mounted::at(&plan.path().join("data"), "usrquota"), plan.start())
+    (Mounted::at(&plan.path().join("data"), "prjquota"), plan.start())
 }
 
 /// What there is in a module's data directory: bytes in whole blocks, and files.
@@ -73,6 +75,38 @@ fn a_module_fills_its_quota_of_bytes_and_no_more() {
     rig.wait_for(&["Z glutton ", "full: Disk quota exceeded (os error 122)"]);
     let (bytes, _) = used(&rig, "glutton");
     assert!((DISK_BYTES * 95 / 100..=DISK_BYTES).contains(&bytes), "{bytes} of {DISK_BYTES}");
+    assert!(rig.interrupt().success());
+}
+
+/// What the core writes for a module is the core's, and the module may add to it: it counts all the same.
+#[test]
+fn files_that_the_core_made_for_a_module_are_no_way_around_its_quota() {
+    let (_mounted, mut rig) = glutton("borrowed", "count = 8");
+    rig.wait_for(&["Z glutton ", "borrowed: 8"]);
+    rig.wait_for(&["Z glutton ", "full: Disk quota exceeded (os error 122)"]);
+    let (bytes, files) = used(&rig, "glutton");
+    assert!((DISK_BYTES * 95 / 100..=DISK_BYTES).contains(&bytes), "{bytes} of {DISK_BYTES}");
+    let of_core = fs::metadata(rig.path().join("data/modules/glutton/file-0")).unwrap();
+    let own = fs::metadata(rig.path().join("data/modules/glutton")).unwrap().uid();
+    assert!(files >= 8 && of_core.uid() != own && of_core.len() > MEBIBYTE, "{files} files, {of_core:?}");
+    assert!(rig.interrupt().success());
+}
+
+/// What was there before there was a quota counts too.
+#[test]
+fn what_a_data_directory_held_before_counts() {
+    let plan = Plan::new(As::Root).glutton("glutton", "names", "count = 1000").with_quotas();
+    let plan = plan.config(&format!("[modules.limits.glutton]\n{LIMITS}"));
+    let _mounted = Mounted::at(&plan.path().join("data"), "prjquota");
+    let own = plan.path().join("data/modules/glutton");
+    let before = own.join("deep/deeper");
+    fs::create_dir_all(&before).unwrap();
+    (0..10).for_each(|number| fs::write(before.join(number.to_string()), "x").unwrap());
+    std::os::unix::fs::chown(&own, Some(UID), Some(UID)).unwrap();
+    let mut rig = plan.start();
+    rig.wait_for(&["Z glutton ", "full: Disk quota exceeded"]);
+    // Two directories and ten files below, of which one is beside what it made itself.
+    assert_eq!(used(&rig, "glutton").1, DISK_FILES - 12 + 1);
     assert!(rig.interrupt().success());
 }
 
@@ -96,7 +130,7 @@ fn a_module_that_nothing_limits_writes_all_that_it_wants() {
         rig.wait_for(&[
             "Z launcher ",
             "WEAKENED, as the config allows: no disk_quota for glutton: ",
-            "limits none",
+            "holds no project",
         ]);
         rig.wait_for(&["Z glutton ", "started: ", "; NO disk quota; "]);
         rig.wait_for(&["Z glutton ", "full: all of it"]);
@@ -109,7 +143,7 @@ fn a_module_whose_quota_is_full_takes_nothing_from_another() {
     let plan = Plan::new(As::Root).glutton("first", "disk", "bytes = 134217728").with_quotas();
     let plan = plan.glutton("second", "disk", "bytes = 8388608");
     let plan = plan.config(&format!("[modules.limits.first]\n{LIMITS}[modules.limits.second]\n{LIMITS}"));
-    let _mounted = Mounted::at(&plan.path().join("data"), "usrquota");
+    let _mounted = Mounted::at(&plan.path().join("data"), "prjquota");
     let mut rig = plan.start();
     rig.wait_for(&["Z first ", "full: Disk quota exceeded"]);
     rig.wait_for(&["Z second ", "full: all of it"]);
@@ -158,7 +192,7 @@ fn the_audit_log_the_page_the_probe_and_doctor_agree_that_it_is_in_force() {
     assert_eq!(names.collect::<Vec<_>>(), ["glutton"], "the probe's directory is gone");
     let (_, doctor) = tool(&["doctor"]);
     let line = doctor.lines().find(|line| line.contains("disk_quota")).expect("a line of doctor's");
-    assert!(line.contains("users are held to quotas; needed by glutton"), "{doctor}");
+    assert!(line.contains("projects are held to quotas; needed by glutton"), "{doctor}");
     let (_, checked) = tool(&["check"]);
-    assert!(checked.contains("ok       disk_quota: ") && checked.contains("ext4 with usrquota"), "{checked}");
+    assert!(checked.contains("ok       disk_quota: ") && checked.contains("ext4 with prjquota"), "{checked}");
 }

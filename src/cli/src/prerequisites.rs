@@ -17,9 +17,9 @@ const OLDEST_KERNEL: Version = (5, 9);
 const MDWE_KERNEL: Version = (6, 3);
 
 /// What to do about a file system that holds nobody to a quota.
-pub(crate) const DISK_QUOTA: &str = "run as root with modules.data_dir on a file system with user quotas: ext4 with the \
-    quota feature (tune2fs -O quota, unmounted) mounted with usrquota, or XFS mounted with uquota; or withhold \
-    write_filesystem from modules";
+pub(crate) const DISK_QUOTA: &str = "run as root with modules.data_dir on a file system with project quotas: ext4 with \
+    the features quota and project (tune2fs -O quota,project -Q prjquota, unmounted) mounted with prjquota, or XFS mounted \
+    with pquota; or withhold write_filesystem from modules";
 
 /// Major and minor number.
 type Version = (u32, u32);
@@ -151,7 +151,7 @@ mod tests {
             landlock_network: Ok(()),
             landlock_scope: Ok(()),
             cgroup: Ok("/sys/fs/cgroup".to_owned()),
-            disk_quota: Some(Ok("usrquota".to_owned())),
+            disk_quota: Some(Ok("prjquota".to_owned())),
         }
     }
 

@@ -60,9 +60,9 @@ pub struct LimitOverrides {
     pub storage_bytes: Option<u64>,
     /// `storage_keys`: keys in its database. From 0 to a thousand million.
     pub storage_keys: Option<u64>,
-    /// `disk_bytes`: files in its data directory, as far as it writes them itself. From 1 MiB to 1 TiB.
+    /// `disk_bytes`: what its data directory holds, if it may write there itself. From 1 MiB to 1 TiB.
     pub disk_bytes: Option<u64>,
-    /// `disk_files`: files and directories in its data directory, likewise. From 1 to a thousand million.
+    /// `disk_files`: files and directories there, likewise. From 1 to a thousand million.
     pub disk_files: Option<u64>,
     /// `file_bytes`: files in its data directory, as far as the core writes them. From 0 to 1 TiB.
     pub file_bytes: Option<u64>,

@@ -20,7 +20,7 @@ pub enum Layer {
     LandlockNetwork,
     /// `landlock_scope`: the second wall before signals and abstract sockets. Before Linux 6.12.
     LandlockScope,
-    /// `disk_quota`: limits of what a module that may write files can fill. Missing on file systems without user
+    /// `disk_quota`: limits of what a module that may write files can fill. Missing on file systems without project
     /// quotas, and where Cofferdam is run by an ordinary user.
     DiskQuota,
     /// `memory_deny_write_execute`: no memory both written and executed. Before Linux 6.3.

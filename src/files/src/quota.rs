@@ -21,8 +21,8 @@ use crate::{FilesError, Kind, MAX_QUOTA_FILES, allocated};
 /// remove. So its own writes never bring the directory above the quota by more than that eighth or MiB and one write,
 /// even if the module makes it misjudge what it removes; nobody but the module could make it.
 ///
-/// What this does not do: nothing stops the module from filling the disk by its own system calls. That takes a file
-/// system of its own, or a project quota of the kernel.
+/// It counts what the module wrote by its own system calls and does not stop them: that does the kernel's project quota, where
+/// the launcher could set one.
 ///
 /// A directory deeper than [`crate::MAX_DEPTH`], or one that the host may not read, cannot be counted: as long as there
 /// is one nothing is written.

@@ -60,8 +60,13 @@ pub(crate) fn assign(
     let mut taken = BTreeSet::from([CORE_BLOCK]);
     // Every directory counts, also that of a module that is not installed now: its data keeps its owner.
     for entry in fs::read_dir(parent).map_err(file("list", parent, ""))? {
-        let metadata = entry.and_then(|entry| entry.metadata()).map_err(file("list", parent, ""))?;
-        taken.extend(block_of(metadata.uid(), uid_base));
+        let entry = entry.map_err(file("list", parent, ""))?;
+        match entry.metadata() {
+            Ok(metadata) => taken.extend(block_of(metadata.uid(), uid_base)),
+            // A probe's directory, which another process has removed meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(file("list", parent, "")(error)),
+        }
     }
     let mut assigned = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -78,9 +83,18 @@ pub(crate) fn assign_core(host: &Host, uid_base: u32, path: &Path) -> Result<Hom
     own(host, path, id, Sharing::Own)
 }
 
-/// A directory and a uid that no module has: the last block.
+/// The block of what is none: the probes of `audit --verify`.
+const APART_BLOCK: u32 = Sandbox::MAX_MODULES - 1;
+
+/// A directory and a uid that no module has, and no other process of ours: one of the last block, by this process's
+/// number.
 pub(crate) fn assign_apart(host: &Host, uid_base: u32, path: &Path) -> Result<Home, Error> {
-    own(host, path, id_of_block(host, uid_base, Sandbox::MAX_MODULES - 1), Sharing::Own)
+    let mut id = id_of_block(host, uid_base, APART_BLOCK);
+    if host.privilege == Privilege::Root {
+        let own = 1 + std::process::id() % (Sandbox::UIDS_PER_MODULE - 1);
+        id = OutsideId { uid: id.uid + own, gid: id.gid + own };
+    }
+    self::own(host, path, id, Sharing::Own)
 }
 
 fn one(
@@ -98,23 +112,21 @@ fn one(
     }
     let owner = fs::symlink_metadata(path).ok().and_then(|metadata| block_of(metadata.uid(), uid_base));
     let block = match owner {
-        Some(block) if block != CORE_BLOCK && seen.insert(block) => block,
+        Some(block) if block != CORE_BLOCK && block != APART_BLOCK && seen.insert(block) => block,
         Some(_) => {
             return Err(Error::File {
                 doing: "take the data directory",
                 path: path.to_owned(),
-                cause: "it belongs to the uid of another module or of the core".to_owned(),
+                cause: "it belongs to the uid of another module, of the core or of a probe".to_owned(),
                 remedy: "it was copied: remove it, or chown -R it to root and empty it",
             });
         }
-        None => {
-            (1..Sandbox::MAX_MODULES).find(|block| !taken.contains(block)).ok_or_else(|| Error::File {
-                doing: "find a uid for",
-                path: path.to_owned(),
-                cause: format!("all {} blocks are taken", Sandbox::MAX_MODULES),
-                remedy: "remove data directories of modules that are gone",
-            })?
-        }
+        None => (1..APART_BLOCK).find(|block| !taken.contains(block)).ok_or_else(|| Error::File {
+            doing: "find a uid for",
+            path: path.to_owned(),
+            cause: format!("all {} blocks are taken", Sandbox::MAX_MODULES),
+            remedy: "remove data directories of modules that are gone",
+        })?,
     };
     taken.insert(block);
     seen.insert(block);

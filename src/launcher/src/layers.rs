@@ -79,8 +79,9 @@ fn cure(layer: Layer) -> &'static str {
         Layer::LandlockNetwork => "boot Linux 6.7 or newer",
         Layer::LandlockScope => "boot Linux 6.12 or newer",
         Layer::DiskQuota => {
-            "run as root with modules.data_dir on a file system with user quotas: ext4 with the quota feature \
-             (tune2fs -O quota) mounted with usrquota, or XFS mounted with uquota; or withhold write_filesystem"
+            "run as root with modules.data_dir on a file system with project quotas: ext4 with the features quota \
+             and project (tune2fs -O quota,project -Q prjquota) mounted with prjquota, or XFS mounted with pquota; or \
+             withhold write_filesystem"
         }
         Layer::MemoryDenyWriteExecute => "boot Linux 6.3 or newer",
     }

@@ -10,8 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::profile::{
-    Access, CoreLimits, Descriptor, DirectoryRule, Limit, Limits, Linkage, Network, Profile, Resource,
-    Subject,
+    Access, CoreLimits, Descriptor, DirectoryRule, Limit, Linkage, Network, Profile, Resource, Subject,
 };
 
 /// All differences of two profiles, in the order of the page's sections.
@@ -266,7 +265,7 @@ fn limits(changes: &mut Changes, old: &Profile, new: &Profile) {
     changes.limit("cpu_percent", small(&before.cpu_percent), small(&after.cpu_percent));
     changes.limit("cpu_weight", small(&before.cpu_weight), small(&after.cpu_weight));
     changes.limit("tasks", small(&before.tasks), small(&after.tasks));
-    disk(changes, before, after);
+    disk(changes, old, new);
     let [before, after] = [old, new].map(resources);
     for resource in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let what = format!("RLIMIT_{resource:?}").to_uppercase();
@@ -280,13 +279,16 @@ fn limits(changes: &mut Changes, old: &Profile, new: &Profile) {
     }
 }
 
-/// Who may write no file needs no limit, and has the strictest.
-fn disk(changes: &mut Changes, before: &Limits, after: &Limits) {
-    let values =
-        |limits: &Limits| limits.disk.as_ref().map_or((0, 0), |disk| (disk.bytes.value, disk.files.value));
-    let ((bytes, files), (bytes_after, files_after)) = (values(before), values(after));
-    changes.limit("disk_bytes", Some(bytes), Some(bytes_after));
-    changes.limit("disk_files", Some(files), Some(files_after));
+/// Who may write no file has the strictest limit; who may, and has none, has no limit.
+fn disk(changes: &mut Changes, old: &Profile, new: &Profile) {
+    let values = |profile: &Profile| match (&profile.limits.disk, profile.data.access) {
+        (Some(disk), _) => [Some(disk.bytes.value), Some(disk.files.value)],
+        (None, Access::ReadWrite) => [None, None],
+        (None, Access::Read | Access::ReadExecute) => [Some(0), Some(0)],
+    };
+    let ([bytes, files], [bytes_after, files_after]) = (values(old), values(new));
+    changes.limit("disk_bytes", bytes, bytes_after);
+    changes.limit("disk_files", files, files_after);
 }
 
 fn resources(profile: &Profile) -> BTreeMap<Resource, u64> {

@@ -56,9 +56,9 @@ pub struct Overrides {
     pub storage_bytes: Option<u64>,
     /// Keys in its database.
     pub storage_keys: Option<u64>,
-    /// Bytes of files that it writes itself.
+    /// Bytes in the data directory of one that may write there.
     pub disk_bytes: Option<u64>,
-    /// Files and directories that it makes itself.
+    /// Files and directories there.
     pub disk_files: Option<u64>,
     /// Bytes of files that the core writes for it.
     pub file_bytes: Option<u64>,

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         "file" => machine::file(),
         "disk" => machine::disk(),
         "names" => machine::names(),
+        "borrowed" => run(quotas::borrowed()),
         "output" => machine::output(),
         "database-bytes" => run(quotas::database_bytes()),
         "database-keys" => run(quotas::database_keys()),

@@ -3,7 +3,7 @@
 
 use cofferdam_sdk::{ApiError, NodeApi, SdkError};
 
-use crate::{Ended, connect, full};
+use crate::{Ended, connect, full, setting};
 
 /// Values large enough to be few, small enough to come close to a quota.
 const VALUE_BYTES: usize = 64 * 1024;
@@ -76,6 +76,24 @@ pub(crate) async fn file_bytes() -> Ended {
 /// Empty files until there may be no more.
 pub(crate) async fn file_count() -> Ended {
     fill_with_files(0).await
+}
+
+/// Has the core make so many files, and then adds to them itself until it may write no more.
+pub(crate) async fn borrowed() -> Ended {
+    let node = connect().await?.node_api();
+    let count = setting("COUNT")?;
+    for number in 0..count {
+        node.write_file(format!("file-{number}"), vec![7; 1024].into()).await?;
+    }
+    println!("borrowed: {count}");
+    let step = vec![7; 64 * 1024];
+    for number in (0..count).cycle() {
+        let file = std::fs::OpenOptions::new().append(true).open(format!("/data/file-{number}"));
+        if let Err(error) = file.and_then(|mut file| std::io::Write::write_all(&mut file, &step)) {
+            full(error);
+        }
+    }
+    full("nothing")
 }
 
 async fn fill_with_files(bytes: usize) -> Ended {

@@ -89,10 +89,10 @@ pub(super) fn quotas(data_dir: &Path, writers: &[String]) -> Found {
     let shown = place(data_dir, &directory);
     let opened = File::open(&directory).map_err(|error| format!("{shown}: {error}"))?;
     if !geteuid().is_root() {
-        return Err("a user's modules all run under that user's uid, and quotas are root's to set".to_owned());
+        return Err("quotas are root's to set".to_owned());
     }
     disk::enforced(&opened.into()).map_err(|why| format!("{shown}: {why}"))?;
-    Ok(format!("{shown}: users are held to quotas; needed by {}", writers.join(", ")))
+    Ok(format!("{shown}: projects are held to quotas; needed by {}", writers.join(", ")))
 }
 
 const RAMFS_MAGIC: i64 = 0x8584_58f6;

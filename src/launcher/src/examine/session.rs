@@ -110,6 +110,7 @@ impl Session {
             running.subject.kill();
             bury(running)?;
         }
+        self.loaded.forget_disk();
         self.launcher.remove_cgroups()
     }
 }

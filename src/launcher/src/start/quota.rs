@@ -45,7 +45,7 @@ impl Launcher {
                 subject: loaded.profile.subject.label().to_owned(),
                 doing: "limit what it may fill".to_owned(),
                 cause,
-                remedy: "the quota was there when Cofferdam started: turn it on again",
+                remedy: "it was possible when Cofferdam started",
             }
         })
     }
@@ -55,6 +55,13 @@ impl Loaded {
     /// Whether something limits what it may fill.
     pub(crate) fn disk(&self) -> DiskQuota {
         self.disk
+    }
+
+    /// Takes its limits away, when its directory goes.
+    pub(crate) fn forget_disk(&self) {
+        if self.disk == DiskQuota::InForce {
+            disk::forget(&self.data, self.outside.uid);
+        }
     }
 
     /// What the kernel holds it to of its file system, bytes and files, if something limits it.

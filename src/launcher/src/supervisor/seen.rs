@@ -106,7 +106,11 @@ fn writes_files(notification: &Notification) -> bool {
         | libc::SYS_unlink
         | libc::SYS_unlinkat
         | libc::SYS_rmdir
-        | libc::SYS_truncate => true,
+        | libc::SYS_truncate
+        | libc::SYS_chmod
+        | libc::SYS_fchmod
+        | libc::SYS_fchmodat
+        | libc::SYS_utimensat => true,
         _ => false,
     }
 }

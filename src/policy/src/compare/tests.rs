@@ -1,5 +1,5 @@
 use super::*;
-use crate::profile::{Clause, Condition, Errno, SyscallPolicy, SyscallRules, Verdict};
+use crate::profile::{Clause, Condition, Errno, Limits, SyscallPolicy, SyscallRules, Verdict};
 use crate::{CoreNeeds, Decisions, Grants, Overrides, Tables, derive, derive_core};
 use cofferdam_manifest::{Capability, CapabilitySet, Manifest};
 use proptest::prelude::*;
@@ -56,6 +56,14 @@ fn a_higher_limit_is_more_and_a_lower_one_is_less() {
     let difference = compare(&limited(1 << 24), &limited(1 << 25));
     assert_eq!(more(&difference), ["memory_bytes"]);
     assert!(!compare(&limited(1 << 25), &limited(1 << 24)).allows_more());
+}
+
+#[test]
+fn a_quota_where_there_was_none_is_less() {
+    let new = granted(&[Capability::WriteFilesystem]);
+    let old = Profile { limits: Limits { disk: None, ..new.limits.clone() }, ..new.clone() };
+    assert!(!compare(&old, &new).allows_more(), "a page of before there were quotas");
+    assert_eq!(more(&compare(&new, &old)), ["disk_bytes", "disk_files"]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the cgroup and the file system allow. Every field is enforced or the start is refused.
+/// What the cgroup and the file system allow. Every field is enforced, or the start is refused, but
+/// for what the config allows to be missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -18,8 +19,8 @@ pub struct Limits {
     pub disk: Option<DiskLimits>,
 }
 
-/// What a program may have on the file system of its data directory, as far as it makes it itself. The kernel holds it
-/// to them by the quota of its uid.
+/// What there may be in a data directory that the program may write in, whoever has made it. The kernel holds it to them
+/// by a project quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiskLimits {
