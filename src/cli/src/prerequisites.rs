@@ -41,7 +41,7 @@ pub(crate) struct Facts {
     pub(crate) landlock_scope: Result<(), String>,
     /// Where cgroups with limits can be made.
     pub(crate) cgroup: Result<String, String>,
-    /// Whether the file system of data directories holds users to quotas; `None`: no module may write files.
+    /// Whether the file system of data directories holds projects to quotas; `None`: no module may write files.
     pub(crate) disk_quota: Option<Result<String, String>>,
 }
 
